@@ -1,0 +1,69 @@
+/** The arrows of docs/architecture.md: each room may import only what stands to its right. */
+const room = (name) => `^src/${name}/`
+const only = (from, allowed) => ({
+  name: `${from}-imports-only-${allowed.join('-') || 'nothing'}`,
+  severity: 'error',
+  from: { path: room(from), pathNot: '[.]test(-d)?[.]ts$' },
+  to: { path: '^src/', pathNot: [room(from), ...allowed.map(room)] },
+})
+const thirdParty = (name, files) => ({
+  name: `${name.replace(/[^a-z]+/g, '-')}-lives-behind-one-file`,
+  severity: 'error',
+  from: { path: '^src/', pathNot: [...files.map((file) => `^src/${file}$`), '[.]test(-d)?[.]ts$'] },
+  to: { path: `node_modules/${name}/` },
+})
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+export default {
+  forbidden: [
+    { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'kube-imports-only-node',
+      severity: 'error',
+      from: { path: room('kube'), pathNot: '[.]test(-d)?[.]ts$' },
+      to: { pathNot: [room('kube'), '^node:'], dependencyTypesNot: ['core'] },
+    },
+    only('kube', []),
+    only('policy', ['kube']),
+    only('identity', ['kube']),
+    only('upstream', ['kube']),
+    only('audit', ['kube']),
+    only('gateway', ['kube', 'policy', 'identity', 'upstream', 'audit']),
+    only('portal', ['kube', 'policy', 'identity', 'upstream', 'audit']),
+    only('client', ['kube']),
+    only('config', ['kube', 'policy', 'identity', 'upstream', 'audit']),
+    {
+      name: 'only-app-and-cli-see-config',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/(config|cli)/', '^src/app[.]ts$', '[.]test(-d)?[.]ts$'] },
+      to: { path: room('config') },
+    },
+    {
+      name: 'only-cli-sees-app',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/cli/', '[.]test(-d)?[.]ts$'] },
+      to: { path: '^src/app[.]ts$' },
+    },
+    {
+      name: 'src-stands-alone',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '[.]test(-d)?[.]ts$' },
+      to: { path: '^(sandbox|demo|test|bench|workshop)/' },
+    },
+    {
+      name: 'no-development-packages-in-src',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '[.]test(-d)?[.]ts$' },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    },
+    thirdParty('casbin', ['policy/casbin.ts']),
+    thirdParty('openid-client', ['client/authorization-code.ts']),
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'node', 'default'] },
+  },
+}

@@ -1,0 +1,39 @@
+import { defineConfig } from 'vitest/config'
+
+const minutes = 60_000
+
+export default defineConfig({
+  test: {
+    reporters: ['default', './workshop/closing-line-reporter.ts'],
+    projects: [
+      {
+        test: {
+          name: 'unit',
+          include: [
+            'src/**/*.test.ts',
+            'workshop/**/*.test.ts',
+            'test/conformance/**/*.test.ts',
+            'test/contract/**/*.test.ts',
+          ],
+        },
+      },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts', 'test/security/**/*.test.ts'],
+          testTimeout: 20_000,
+          hookTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'e2e',
+          include: ['test/e2e/**/*.test.ts', 'sandbox/**/*.test.ts', 'demo/**/*.test.ts'],
+          testTimeout: 3 * minutes,
+          hookTimeout: 15 * minutes,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+})
