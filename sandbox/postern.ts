@@ -1,0 +1,50 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+
+/** The command line as a person has it, run from the sources. */
+export const posternCommand: readonly [string, string] = [
+  process.execPath,
+  fileURLToPath(new URL('../src/cli/main.ts', import.meta.url)),
+]
+
+export interface PosternRun {
+  readonly exitCode: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface PosternOptions {
+  /** Added to the environment. */
+  readonly environment?: Readonly<Record<string, string>>
+  /** Flags for Node itself, such as `--trace-warnings`. */
+  readonly nodeFlags?: readonly string[]
+}
+
+/** Starts `postern ARGS…`. The process is its caller's to end; it ends with this one when that is killed. */
+export function spawnPostern(args: readonly string[], options: PosternOptions = {}): ChildProcess {
+  const [node, main] = posternCommand
+  return spawn(node, [...(options.nodeFlags ?? []), main, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...options.environment },
+  })
+}
+
+/** Runs `postern ARGS…` to its end. `onStderr` is handed what it says as it says it. */
+export async function runPostern(
+  args: readonly string[],
+  options: PosternOptions & { readonly onStderr?: (text: string) => void } = {},
+): Promise<PosternRun> {
+  const child = spawnPostern(args, options)
+  let stdout = ''
+  let stderr = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    stdout += text
+  })
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => {
+    stderr += text
+    options.onStderr?.(text)
+  })
+  const [exitCode] = (await once(child, 'close')) as [number | null]
+  return { exitCode: exitCode ?? -1, stdout, stderr }
+}

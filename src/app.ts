@@ -1,0 +1,242 @@
+import { X509Certificate } from 'node:crypto'
+import type { Server as HttpServer } from 'node:http'
+import { type Server as HttpsServer, createServer } from 'node:https'
+import type { AddressInfo, Server } from 'node:net'
+import type { Logger } from 'pino'
+import type { AuditSink } from './audit/audit-sink.ts'
+import { AuditTrail } from './audit/audit-trail.ts'
+import { openFileSink } from './audit/file-sink.ts'
+import { createStreamSink } from './audit/stream-sink.ts'
+import type {
+  ConnectorConfig,
+  ServerCredentialConfig,
+  SocketConfig,
+  TlsListenerConfig,
+  UpstreamConfig,
+} from './config/connector-config.ts'
+import { loadPolicyFiles } from './config/policy-files.ts'
+import { Gateway } from './gateway/gateway.ts'
+import { KubernetesListener } from './gateway/kubernetes-listener.ts'
+import { GatewayMetrics } from './gateway/metrics.ts'
+import { createOpsServer } from './gateway/ops-server.ts'
+import { type Socket, SocketTable } from './gateway/socket-table.ts'
+import { UpstreamHealth } from './gateway/upstream-health.ts'
+import { type IssuerOptions, signInParameters } from './identity/issuer-options.ts'
+import { createAuthenticator } from './identity/oidc-authenticator.ts'
+import { StatusError } from './kube/status.ts'
+import { cached } from './policy/decision-cache.ts'
+import { createAuthorizer } from './policy/policy-authorizer.ts'
+import type { PortalIssuer } from './portal/discovery.ts'
+import { createPortal } from './portal/portal.ts'
+import type { PortalSocket } from './portal/sockets.ts'
+import type { ListenAddress } from './document/listen-address.ts'
+import type { Endpoint, EndpointParts } from './upstream/endpoint.ts'
+import { loadInCluster } from './upstream/in-cluster.ts'
+import { loadKubeconfig } from './upstream/kubeconfig.ts'
+import { loadStaticServer } from './upstream/static-server.ts'
+import { UpstreamClient } from './upstream/upstream-client.ts'
+
+/** A connector that was put together. */
+export interface App {
+  /**
+   * Listens. Issuers and API servers that cannot be reached do not keep it from starting: it is then not ready.
+   *
+   * @throws when an address cannot be listened on; nothing listens then.
+   */
+  start(): Promise<AppAddresses>
+  /** Ends gracefully within the drain timeout, and resolves when no socket, timer or file is left open. */
+  stop(): Promise<void>
+}
+
+/** Where a started connector listens. */
+export interface AppAddresses {
+  readonly kubernetes: AddressInfo
+  readonly portal: AddressInfo
+  readonly ops: AddressInfo
+}
+
+/**
+ * Puts a connector together. Two of them in one process do not know of each other.
+ *
+ * @throws DocumentError for policies, EndpointError for a socket's upstream; nothing is left open then.
+ */
+export async function createApp(config: ConnectorConfig, { log }: { readonly log: Logger }): Promise<App> {
+  const authorizer = cached(createAuthorizer(await loadPolicyFiles(config.policies)))
+  const sockets = new SocketTable(await openSockets(config.sockets), config.defaultSocket)
+  const sink = await openSink(config, log)
+  const metrics = new GatewayMetrics()
+  const authenticator = createAuthenticator({
+    issuers: config.identity.issuers,
+    onReadinessChange: (readiness) => {
+      log[readiness.ready ? 'info' : 'warn'](readiness, 'issuer.readiness')
+    },
+  })
+  const gateway = new Gateway({
+    sockets,
+    authenticator,
+    authorizer: () => authorizer,
+    trail: new AuditTrail({ sink, requestReceived: config.audit.requestReceived, onComplete: metrics.completed }),
+    limits: config.limits,
+    onFailure: ({ auditId, error }) => {
+      log.error({ auditId, ...describeFailure(error) }, 'request.failed')
+    },
+  })
+  metrics.observe(sockets, gateway.streams)
+
+  const { listen } = config
+  const kubernetes = new KubernetesListener({ gateway, limits: config.limits, ...pemOf(listen.kubernetes) })
+  const portal = createServer(
+    { cert: listen.portal.tls.certificate, key: listen.portal.tls.key.reveal(), minVersion: 'TLSv1.2' },
+    createPortal({
+      publicURL: listen.portal.publicURL,
+      kubernetes: {
+        publicURL: listen.kubernetes.publicURL,
+        certificateAuthority: privateAuthority(listen.kubernetes),
+      },
+      issuers: config.identity.issuers.map(portalIssuer),
+      authenticator,
+      sockets: () => config.sockets.map((socket) => portalSocket(socket, listen.kubernetes)),
+      mayReach: (subject, socket) => authorizer.summary(subject, socket),
+      report: (error) => {
+        log.error(describeFailure(error), 'portal.failed')
+      },
+    }),
+  )
+  const health = [...sockets.sockets].map(
+    (socket) =>
+      new UpstreamHealth(socket, (check) => {
+        log[check.ready ? 'info' : 'warn'](check, 'socket.readiness')
+      }),
+  )
+  const ops = createOpsServer({
+    checks: () => [
+      { name: 'audit', ready: sink.writable, reason: sink.writable ? '' : 'the trail cannot be written' },
+      ...authenticator.readiness().map(({ issuer, ready, reason }) => ({ name: `issuer/${issuer}`, ready, reason })),
+      ...health.map(({ check }) => check),
+    ],
+    metrics: async () => ({ contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }),
+  })
+
+  const stop = async (): Promise<void> => {
+    for (const asked of health) asked.stop()
+    await Promise.all([kubernetes.stop(), close(portal), close(ops)])
+    authenticator.close()
+    for (const { upstream } of sockets.sockets) upstream.close()
+    await sink.close()
+  }
+  return {
+    async start() {
+      try {
+        const addresses = {
+          kubernetes: await listenOn(kubernetes.server, listen.kubernetes.address),
+          portal: await listenOn(portal, listen.portal.address),
+          ops: await listenOn(ops, listen.ops.address),
+        }
+        for (const check of health) void check.start()
+        return addresses
+      } catch (error) {
+        await stop()
+        throw error
+      }
+    },
+    stop,
+  }
+}
+
+async function openSockets(configs: readonly SocketConfig[]): Promise<Socket[]> {
+  const opened: Socket[] = []
+  try {
+    for (const { name, hosts, forwardAs, upstream } of configs) {
+      opened.push({ name, hosts, forwardAs, upstream: new UpstreamClient(await loadEndpoint(upstream)) })
+    }
+    return opened
+  } catch (error) {
+    for (const { upstream } of opened) upstream.close()
+    throw error
+  }
+}
+
+function loadEndpoint(upstream: UpstreamConfig): Promise<Endpoint> {
+  switch (upstream.kind) {
+    case 'kubeconfig':
+      return loadKubeconfig(upstream)
+    case 'inCluster':
+      return loadInCluster()
+    case 'server': {
+      const { url, certificateAuthority, tlsServerName, credential } = upstream
+      return loadStaticServer({ server: url, certificateAuthority, tlsServerName, ...credentialParts(credential) })
+    }
+  }
+}
+
+function credentialParts(credential: ServerCredentialConfig): Pick<EndpointParts, 'token' | 'clientCertificate'> {
+  switch (credential.kind) {
+    case 'token':
+      return { token: { value: credential.value.reveal() } }
+    case 'tokenFile':
+      return { token: { file: credential.file } }
+    case 'clientCertificate': {
+      const { certificateFile, keyFile } = credential
+      return { clientCertificate: { certificate: { file: certificateFile }, key: { file: keyFile } } }
+    }
+  }
+}
+
+function openSink({ audit }: ConnectorConfig, log: Logger): Promise<AuditSink> {
+  if (audit.trail.kind === 'stdout') return Promise.resolve(createStreamSink(process.stdout))
+  return openFileSink(audit.trail.path, (error) => {
+    log.error(describeFailure(error), 'audit.failed')
+  })
+}
+
+function pemOf({ tls }: TlsListenerConfig): { readonly certificate: string; readonly key: string } {
+  return { certificate: tls.certificate, key: tls.key.reveal() }
+}
+
+/** The self-signed certificate that ends a listener's chain, which clients then have to be told of; empty when none does. */
+function privateAuthority({ tls }: TlsListenerConfig): string {
+  const last = tls.certificate.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g)?.at(-1)
+  if (last === undefined) return ''
+  const certificate = new X509Certificate(last)
+  return certificate.checkIssued(certificate) ? `${last}\n` : ''
+}
+
+function portalIssuer(options: IssuerOptions): PortalIssuer {
+  const { issuer, clientId, scopes, certificateAuthority = '' } = signInParameters(options)
+  return { url: issuer, clientID: clientId, scopes, redirectPath: '', certificateAuthority }
+}
+
+function portalSocket({ name, recording }: SocketConfig, kubernetes: TlsListenerConfig): PortalSocket {
+  return {
+    name,
+    url: `${kubernetes.publicURL}/sockets/${name}`,
+    certificateAuthority: privateAuthority(kubernetes),
+    recording: recording.sessions,
+  }
+}
+
+/** What the operator's log says of a failure, which the client is not told. */
+function describeFailure(error: unknown): { readonly error: string; readonly stack?: string } {
+  if (error instanceof StatusError)
+    return { error: error.detail === '' ? error.message : `${error.message}: ${error.detail}` }
+  return error instanceof Error ? { error: error.message, stack: error.stack ?? '' } : { error: String(error) }
+}
+
+function listenOn(server: Server, { host, port }: ListenAddress): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(host === '' ? { port } : { host, port }, () => {
+      server.off('error', reject)
+      resolve(server.address() as AddressInfo)
+    })
+  })
+}
+
+function close(server: HttpServer | HttpsServer): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => {
+      resolve()
+    })
+    server.closeIdleConnections()
+  })
+}

@@ -1,0 +1,12 @@
+/** What the process says at its end; every command keeps to this table. */
+export const EXIT = {
+  ok: 0,
+  /** What was asked for did not happen. */
+  failure: 1,
+  /** Wrong arguments (EX_USAGE of BSD sysexits). */
+  usage: 64,
+  /** Something is wrong with a document (EX_CONFIG). */
+  configuration: 78,
+} as const
+
+export type ExitCode = (typeof EXIT)[keyof typeof EXIT]

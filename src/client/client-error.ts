@@ -1,0 +1,38 @@
+export type ClientErrorCode =
+  /** There is no login, or it has ended: `postern client login` is what to do. */
+  | 'NotSignedIn'
+  /** The person or the identity provider ended the login. */
+  | 'LoginRefused'
+  | 'LoginTimedOut'
+  /** A file of ours is open to other accounts, or not ours at all. */
+  | 'CacheUnsafe'
+  | 'CacheBusy'
+  /** No answer over TLS. */
+  | 'Unreachable'
+  /** The certificate of the other side is not signed by an authority that we trust. */
+  | 'Untrusted'
+  /** The other side answered, but not as its protocol says. */
+  | 'Unexpected'
+  /** The portal said no. */
+  | 'Refused'
+  | 'KubeconfigUnusable'
+  | 'BadArgument'
+
+/**
+ * What went wrong on a person's laptop. The message is one sentence that also says what to do next; it may quote
+ * the other side, so whoever prints it escapes control characters. It never holds a token.
+ */
+export class ClientError extends Error {
+  override readonly name = 'ClientError'
+  readonly code: ClientErrorCode
+
+  constructor(code: ClientErrorCode, message: string, options?: { readonly cause: unknown }) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** The sentence for a login that is missing or over. `why` is a phrase without a full stop. */
+export function notSignedIn(portal: string, why: string): ClientError {
+  return new ClientError('NotSignedIn', `${why}; run: postern client login --portal ${portal}`)
+}

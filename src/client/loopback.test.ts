@@ -1,0 +1,83 @@
+import { request } from 'node:http'
+import { text } from 'node:stream/consumers'
+import { afterEach, expect, test } from 'vitest'
+import { listenOnLoopback, type LoopbackListener } from './loopback.ts'
+
+const listeners: LoopbackListener[] = []
+afterEach(() => {
+  for (const listener of listeners.splice(0)) listener.close()
+})
+
+async function listen(): Promise<LoopbackListener> {
+  const listener = await listenOnLoopback('/one-use', 'the-state')
+  listeners.push(listener)
+  return listener
+}
+
+function get(
+  url: string,
+  options: { host?: string; method?: string } = {},
+): Promise<{ status: number; body: string; headers: Headers }> {
+  return new Promise((resolve, reject) => {
+    const { host, method = 'GET' } = options
+    const outgoing = request(
+      url,
+      { method, agent: false, ...(host !== undefined && { headers: { host } }) },
+      (response) => {
+        const headers = new Headers(Object.entries(response.headers).map(([name, value]) => [name, String(value)]))
+        text(response).then((body) => {
+          resolve({ status: response.statusCode ?? 0, body, headers })
+        }, reject)
+      },
+    )
+    outgoing.on('error', reject)
+    outgoing.end()
+  })
+}
+
+const PAGE = { status: 200, title: 'Done <&>', text: 'Go back' }
+
+test('the browser that comes back with the state gets the page, once', async () => {
+  const listener = await listen()
+  expect(listener.redirectURI).toMatch(/^http:\/\/127\.0\.0\.1:\d+\/one-use$/)
+  const answer = get(`${listener.redirectURI}?code=c&state=the-state`)
+  const callback = await listener.callback(1_000)
+  expect(callback.url.searchParams.get('code')).toBe('c')
+  expect((await get(`${listener.redirectURI}?code=d&state=the-state`)).status).toBe(404)
+  await callback.answer(PAGE)
+
+  const { status, body, headers } = await answer
+  expect(status).toBe(200)
+  expect(body).toContain('Done &#60;&#38;&#62;')
+  expect(headers.get('content-security-policy')).toMatch(
+    /^default-src 'none'; style-src 'sha256-[\w+/=]+'; frame-ancestors 'none'$/,
+  )
+  expect(headers.get('cache-control')).toBe('no-store')
+})
+
+test.for([
+  ['another state', '?code=c&state=guess', {}, 400],
+  ['no state', '?code=c', {}, 400],
+  ['an empty query', '', {}, 400],
+  ['another path', '/x?code=c&state=the-state', {}, 404],
+  ['another host name', '?code=c&state=the-state', { host: 'rebound.example.com' }, 404],
+  ['another method', '?code=c&state=the-state', { method: 'POST' }, 404],
+] as const)('a request with %s is refused, and the wait goes on', async ([, suffix, options, status]) => {
+  const listener = await listen()
+  const waiting = listener.callback(1_000)
+  expect((await get(`${listener.redirectURI}${suffix}`, options)).status).toBe(status)
+  const answer = get(`${listener.redirectURI}?state=the-state`)
+  await (await waiting).answer(PAGE)
+  expect((await answer).status).toBe(200)
+})
+
+test('nobody coming back ends the wait with a name', async () => {
+  const listener = await listen()
+  await expect(listener.callback(1)).rejects.toThrow(expect.objectContaining({ code: 'LoginTimedOut' }))
+})
+
+test('the port is free again after closing', async () => {
+  const listener = await listen()
+  listener.close()
+  await expect(get(listener.redirectURI)).rejects.toThrow(expect.objectContaining({ code: 'ECONNREFUSED' }))
+})

@@ -1,0 +1,85 @@
+import type { Bytes } from '../document/size.ts'
+import type { ListenAddress } from '../document/listen-address.ts'
+import type { Milliseconds } from '../document/duration.ts'
+import type { Secret } from '../document/secret.ts'
+import type { IssuerOptions } from '../identity/issuer-options.ts'
+import type { PolicyFilePattern } from './policy-files.ts'
+
+/**
+ * A connector document, complete: defaults filled in, paths absolute, files read, secrets resolved. Deeply frozen.
+ * Prints without a secret.
+ */
+export interface ConnectorConfig {
+  readonly listen: {
+    readonly kubernetes: TlsListenerConfig
+    readonly portal: TlsListenerConfig
+    readonly ops: { readonly address: ListenAddress }
+  }
+  readonly identity: { readonly issuers: readonly IssuerOptions[] }
+  readonly sockets: readonly SocketConfig[]
+  /** Name of one of the sockets, or null. */
+  readonly defaultSocket: string | null
+  /** Each matched a file when the document was loaded. */
+  readonly policies: readonly PolicyFilePattern[]
+  readonly audit: {
+    readonly trail: { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'stdout' }
+    readonly requestReceived: boolean
+  }
+  readonly limits: LimitsConfig
+}
+
+export interface TlsListenerConfig {
+  readonly address: ListenAddress
+  readonly tls: {
+    /** PEM: the leaf first, intermediate ones behind it. In force, and belongs to the key. */
+    readonly certificate: string
+    /** PEM, without a passphrase. */
+    readonly key: Secret
+  }
+  /** An origin, without a slash at the end. */
+  readonly publicURL: string
+}
+
+export interface SocketConfig {
+  readonly name: string
+  readonly hosts: readonly string[]
+  readonly upstream: UpstreamConfig
+  readonly forwardAs: 'connector' | 'subject'
+  readonly recording: { readonly sessions: 'off' }
+}
+
+/** What an upstream is made of. Paths are absolute; the files may change at any time. */
+export type UpstreamConfig =
+  | {
+      readonly kind: 'kubeconfig'
+      readonly path: string
+      /** Undefined means the file's `current-context`. */
+      readonly context: string | undefined
+    }
+  | { readonly kind: 'inCluster' }
+  | {
+      readonly kind: 'server'
+      readonly url: string
+      /** A path, or PEM. */
+      readonly certificateAuthority: { readonly file: string } | { readonly value: string }
+      /** Undefined means the host of `url`. */
+      readonly tlsServerName: string | undefined
+      readonly credential: ServerCredentialConfig
+    }
+
+export type ServerCredentialConfig =
+  | { readonly kind: 'token'; readonly value: Secret }
+  | { readonly kind: 'tokenFile'; readonly file: string }
+  | { readonly kind: 'clientCertificate'; readonly certificateFile: string; readonly keyFile: string }
+
+export interface LimitsConfig {
+  readonly requestHeadTimeoutMs: Milliseconds
+  readonly requestBodyTimeoutMs: Milliseconds
+  readonly idleConnectionTimeoutMs: Milliseconds
+  readonly responseHeadTimeoutMs: Milliseconds
+  readonly upgradeTimeoutMs: Milliseconds
+  readonly drainTimeoutMs: Milliseconds
+  readonly maxHeaderBytes: Bytes
+  readonly maxConcurrentStreams: number
+  readonly maxConnections: number
+}

@@ -1,0 +1,126 @@
+import type { DocumentPath } from '../document/document-path.ts'
+import type { Sound } from '../document/document.ts'
+import { parseListenAddress } from '../document/listen-address.ts'
+import { nearestName } from '../document/nearest-name.ts'
+import type { ConnectorInput } from './connector-schema.ts'
+import { DEFAULT_ADDRESSES } from './listen-schema.ts'
+
+/** Notes a mistake at a path. */
+export type Refuse = (at: DocumentPath, problem: string, expected?: string) => void
+type SoundConnector = NonNullable<Sound<ConnectorInput>>
+
+/** What must hold between the parts of a connector document, checked on as much of it as is sound. */
+export function checkAcross(document: SoundConnector, refuse: Refuse): void {
+  checkListeners(document.listen, refuse)
+  document.identity?.issuers?.forEach((issuer, index) => {
+    checkIssuer(issuer, ['identity', 'issuers', index], refuse)
+  })
+  checkDistinct(issuerURLs(document), 'the URL of', refuse)
+  checkDistinct(socketNames(document), 'the name of', refuse)
+  checkDistinct(socketHosts(document), 'a host of', refuse)
+  checkDefaultSocket(document, refuse)
+}
+
+interface Placed {
+  readonly at: DocumentPath
+  readonly value: string
+  /** What has the value, as in `sockets[0]`. */
+  readonly owner: string
+}
+
+function checkDistinct(values: readonly Placed[], relation: string, refuse: Refuse): void {
+  const owners = new Map<string, string>()
+  for (const { at, value, owner } of values) {
+    const first = owners.get(value)
+    if (first === undefined) owners.set(value, owner)
+    else refuse(at, first === owner ? `"${value}" stands here twice` : `"${value}" is ${relation} ${first} already`)
+  }
+}
+
+function issuerURLs({ identity }: SoundConnector): Placed[] {
+  return (identity?.issuers ?? []).flatMap((issuer, index) =>
+    placed(issuer?.issuer?.url, ['identity', 'issuers', index, 'issuer', 'url'], `identity.issuers[${index}]`),
+  )
+}
+
+function socketNames({ sockets }: SoundConnector): Placed[] {
+  return (sockets ?? []).flatMap((socket, index) =>
+    placed(socket?.name, ['sockets', index, 'name'], `sockets[${index}]`),
+  )
+}
+
+function socketHosts({ sockets }: SoundConnector): Placed[] {
+  return (sockets ?? []).flatMap((socket, index) =>
+    (socket?.hosts ?? []).flatMap((host, entry) =>
+      placed(host, ['sockets', index, 'hosts', entry], `sockets[${index}]`),
+    ),
+  )
+}
+
+function placed(value: string | undefined, at: DocumentPath, owner: string): Placed[] {
+  return value === undefined ? [] : [{ at, value, owner }]
+}
+
+function checkDefaultSocket(document: SoundConnector, refuse: Refuse): void {
+  const wanted = document.defaultSocket
+  const names = socketNames(document).map(({ value }) => value)
+  const known = document.sockets !== undefined && names.length === document.sockets.length
+  if (wanted === undefined || !known || names.includes(wanted)) return
+  const meant = nearestName(wanted, names)
+  if (meant === null) refuse(['defaultSocket'], `there is no socket "${wanted}"`, `one of ${names.join(', ')}`)
+  else refuse(['defaultSocket'], `there is no socket "${wanted}", did you mean "${meant}"?`)
+}
+
+const LISTENERS = ['kubernetes', 'portal', 'ops'] as const
+
+function checkListeners(listen: SoundConnector['listen'], refuse: Refuse): void {
+  const taken: { readonly name: string; readonly host: string; readonly port: number }[] = []
+  for (const name of LISTENERS) {
+    const address = parseListenAddress(listen?.[name]?.address ?? DEFAULT_ADDRESSES[name])
+    if (address === null || address.port === 0) continue
+    const other = taken.find(({ host, port }) => port === address.port && overlap(host, address.host))
+    if (other !== undefined) refuse(['listen', name, 'address'], `is the address of listen.${other.name} too`)
+    taken.push({ name, ...address })
+  }
+  const origins = [listen?.kubernetes?.publicURL, listen?.portal?.publicURL].map((url) => URL.parse(url ?? '')?.origin)
+  if (origins[0] !== undefined && origins[0] === origins[1]) {
+    const problem = 'is the origin of listen.kubernetes too; browsers have to tell the two apart'
+    refuse(['listen', 'portal', 'publicURL'], problem, 'another host or port')
+  }
+}
+
+function overlap(a: string, b: string): boolean {
+  const everywhere = ['', '0.0.0.0', '::']
+  return a === b || everywhere.includes(a) || everywhere.includes(b)
+}
+
+type SoundIssuer = NonNullable<NonNullable<SoundConnector['identity']>['issuers']>[number]
+
+function checkIssuer(entry: SoundIssuer, at: DocumentPath, refuse: Refuse): void {
+  const { issuer, client, claimMappings } = entry ?? {}
+  const audiences = (issuer?.audiences ?? []).flatMap((value, index) =>
+    placed(value, [...at, 'issuer', 'audiences', index], 'this issuer'),
+  )
+  checkDistinct(audiences, 'an audience of', refuse)
+  if (audiences.length > 1 && issuer?.audienceMatchPolicy === undefined) {
+    refuse([...at, 'issuer', 'audienceMatchPolicy'], 'is missing', '"MatchAny", since there are several audiences')
+  }
+  if (issuer?.discoveryURL !== undefined && issuer.discoveryURL === issuer.url) {
+    refuse([...at, 'issuer', 'discoveryURL'], 'is the same as url', 'another URL, or nothing here')
+  }
+  const known = audiences.map(({ value }) => value)
+  if (client?.id !== undefined && known.length > 0 && !known.includes(client.id)) {
+    refuse(
+      [...at, 'client', 'id'],
+      `tokens for "${client.id}" are not accepted`,
+      `one of issuer.audiences: ${known.join(', ')}`,
+    )
+  }
+  if (client?.scopes !== undefined && !client.scopes.includes('openid')) {
+    refuse([...at, 'client', 'scopes'], 'do not ask for an ID token', 'openid among them')
+  }
+  const keys = (claimMappings?.extra ?? []).flatMap((extra, index) =>
+    placed(extra?.key, [...at, 'claimMappings', 'extra', index, 'key'], 'this issuer'),
+  )
+  checkDistinct(keys, 'an extra key of', refuse)
+}

@@ -1,0 +1,141 @@
+import { stat } from 'node:fs/promises'
+import type { DocumentPath } from '../document/document-path.ts'
+import type { Sound } from '../document/document.ts'
+import type { SecretReference } from '../document/secret.ts'
+import { EndpointError } from '../upstream/endpoint-error.ts'
+import { checkAuthorities, checkClientCertificate } from '../upstream/certificates.ts'
+import { loadKubeconfig } from '../upstream/kubeconfig.ts'
+import { isPem } from './certificate-authority.ts'
+import type { ConnectorInput } from './connector-schema.ts'
+import type { NamedFiles } from './named-files.ts'
+import { listPolicyFiles, policyFilePattern } from './policy-files.ts'
+import type { PolicyFilePattern } from './policy-files.ts'
+import type { Surroundings } from './surroundings.ts'
+
+type SoundConnector = NonNullable<Sound<ConnectorInput>>
+type SoundSocket = NonNullable<SoundConnector['sockets']>[number]
+
+/**
+ * Reads the files and environment variables that a connector document names, as far as it is sound. Returns the
+ * patterns of policies that match something.
+ */
+export async function checkFiles(
+  document: SoundConnector,
+  files: NamedFiles,
+  surroundings: Surroundings,
+): Promise<readonly PolicyFilePattern[]> {
+  const { nowMs } = surroundings
+  for (const name of ['kubernetes', 'portal'] as const) {
+    await checkListenerCertificate(document.listen?.[name]?.tls, ['listen', name, 'tls'], files, nowMs)
+  }
+  for (const [index, entry] of (document.identity?.issuers ?? []).entries()) {
+    const at = ['identity', 'issuers', index, 'issuer', 'certificateAuthority']
+    await checkAuthority(entry?.issuer?.certificateAuthority, at, files, nowMs)
+  }
+  for (const [index, socket] of (document.sockets ?? []).entries()) {
+    await checkUpstream(socket?.upstream, ['sockets', index, 'upstream'], files, surroundings)
+  }
+  const directory = document.audit?.trail?.directory
+  if (directory !== undefined) await checkTrailDirectory(directory, files)
+
+  const patterns: PolicyFilePattern[] = []
+  for (const [index, written] of (document.policies ?? []).entries()) {
+    if (written === undefined) continue
+    const pattern = policyFilePattern(files.anchor(written))
+    if ((await listPolicyFiles([pattern])).length > 0) patterns.push(pattern)
+    else files.refuse(['policies', index], `"${written}" matches no file`, 'at least one policy file')
+  }
+  return patterns
+}
+
+async function checkListenerCertificate(
+  tls: { readonly certificate?: string | undefined; readonly key?: string | undefined } | undefined,
+  at: DocumentPath,
+  files: NamedFiles,
+  nowMs: number,
+): Promise<void> {
+  const certificate = await readIfNamed(tls?.certificate, [...at, 'certificate'], files)
+  const key = await readIfNamed(tls?.key, [...at, 'key'], files)
+  if (certificate === null || key === null) return
+  attempt(files, at, () => {
+    checkClientCertificate({ certificate, key }, 'the certificate', nowMs)
+  })
+}
+
+async function checkAuthority(
+  written: string | undefined,
+  at: DocumentPath,
+  files: NamedFiles,
+  nowMs: number,
+): Promise<void> {
+  const pem = written !== undefined && isPem(written) ? written : await readIfNamed(written, at, files)
+  if (pem === null) return
+  attempt(files, at, () => {
+    checkAuthorities(pem, 'the certificate authority', nowMs)
+  })
+}
+
+async function checkUpstream(
+  upstream: NonNullable<SoundSocket>['upstream'],
+  at: DocumentPath,
+  files: NamedFiles,
+  { environment, nowMs }: Surroundings,
+): Promise<void> {
+  const { kubeconfig, server } = upstream ?? {}
+  if (kubeconfig?.path !== undefined) await checkKubeconfig(kubeconfig.path, kubeconfig.context, at, files)
+  await checkAuthority(server?.certificateAuthority, [...at, 'server', 'certificateAuthority'], files, nowMs)
+  const credentialAt = [...at, 'server', 'credential']
+  await checkSecret(server?.credential?.token, [...credentialAt, 'token'], files, environment)
+  const { certificate, key } = server?.credential?.clientCertificate ?? {}
+  await checkListenerCertificate({ certificate, key }, [...credentialAt, 'clientCertificate'], files, nowMs)
+}
+
+async function checkKubeconfig(
+  written: string,
+  context: string | undefined,
+  at: DocumentPath,
+  files: NamedFiles,
+): Promise<void> {
+  try {
+    const { credential } = await loadKubeconfig({ path: files.resolve(written), context })
+    credential.close()
+  } catch (error) {
+    if (!(error instanceof EndpointError)) throw error
+    for (const problem of error.problems) files.refuse([...at, 'kubeconfig'], problem)
+  }
+}
+
+async function checkSecret(
+  reference: Sound<SecretReference>,
+  at: DocumentPath,
+  files: NamedFiles,
+  environment: Surroundings['environment'],
+): Promise<void> {
+  // A secret that was written in place of its file is not repeated.
+  const text = reference?.file === undefined ? null : await files.read([...at, 'file'], reference.file, 'the file')
+  if (text?.trim() === '') files.refuse([...at, 'file'], 'is an empty file', 'a file with the secret')
+  const variable = reference?.env
+  if (variable !== undefined && (environment[variable] ?? '').trim() === '') {
+    files.refuse([...at, 'env'], `${variable} is not set`, 'an environment variable with the secret')
+  }
+}
+
+async function checkTrailDirectory(written: string, files: NamedFiles): Promise<void> {
+  const found = await stat(files.resolve(written)).catch(() => null)
+  if (found !== null && !found.isDirectory()) {
+    files.refuse(['audit', 'trail', 'directory'], 'is a file', 'a directory, or a name that is free')
+  }
+}
+
+async function readIfNamed(written: string | undefined, at: DocumentPath, files: NamedFiles): Promise<string | null> {
+  return written === undefined ? null : await files.read(at, written)
+}
+
+/** A check throws an Error with one phrase. */
+function attempt(files: NamedFiles, at: DocumentPath, check: () => void): void {
+  try {
+    check()
+  } catch (error) {
+    files.refuse(at, error instanceof Error ? error.message : String(error))
+  }
+}

@@ -1,0 +1,49 @@
+import { z } from 'zod'
+import { filePath } from '../document/file-path.ts'
+import { httpsOrigin } from '../document/https-url.ts'
+import { listenAddress } from '../document/listen-address.ts'
+
+/** Where each listener is unless the document says otherwise. */
+export const DEFAULT_ADDRESSES = { kubernetes: ':8443', portal: ':8444', ops: '127.0.0.1:9443' } as const
+
+const tls = z
+  .strictObject({
+    certificate: filePath.describe("PEM file with the listener's certificate first and intermediate ones behind it."),
+    key: filePath.describe('PEM file with the private key of that certificate, not encrypted.'),
+  })
+  .describe('What the listener proves its name with. TLS 1.2 and 1.3.')
+
+const tlsListener = (defaultAddress: string, publicURL: string) =>
+  z.strictObject({
+    address: listenAddress
+      .prefault(defaultAddress)
+      .describe('Where to listen: `host:port`, an IPv6 address in brackets. Without a host: on every interface.'),
+    tls,
+    publicURL: httpsOrigin.describe(publicURL),
+  })
+
+/** The three listeners. */
+export const listenSchema = z
+  .strictObject({
+    kubernetes: tlsListener(
+      DEFAULT_ADDRESSES.kubernetes,
+      'What clients call this listener, written into kubeconfigs. Nothing but a host and perhaps a port.',
+    ).describe(
+      'The Kubernetes API of the sockets, at `/sockets/NAME`, at their hosts, or at `/` for the default socket.',
+    ),
+    portal: tlsListener(
+      DEFAULT_ADDRESSES.portal,
+      'What browsers and `postern client` call this listener. An origin of its own: not that of `kubernetes`.',
+    ).describe('Sign-in, the JSON API and the console.'),
+    ops: z
+      .strictObject({
+        address: listenAddress
+          .prefault(DEFAULT_ADDRESSES.ops)
+          .describe(
+            'Where to listen. Plain HTTP without authentication: keep it on loopback or behind a network policy.',
+          ),
+      })
+      .prefault({})
+      .describe('`/livez`, `/readyz` and `/metrics`.'),
+  })
+  .describe('Where the connector can be reached.')

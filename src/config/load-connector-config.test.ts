@@ -1,0 +1,519 @@
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { inspect } from 'node:util'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { createCertificateAuthority } from '../../test/support/certificates.ts'
+import { DocumentError, renderMistake } from '../document/document.ts'
+import { DEFAULT_LIMITS } from '../gateway/limits.ts'
+import { DEFAULT_ALGORITHMS } from '../identity/issuer-options.ts'
+import { inspectConnectorConfig, loadConnectorConfig } from './load-connector-config.ts'
+
+const authority = createCertificateAuthority()
+const leaf = authority.issueServer()
+const other = authority.issueServer()
+const expired = authority.issueServer({ expired: true })
+const client = authority.issueClient({ commonName: 'postern' })
+
+let directory: string
+let home: string
+
+beforeAll(() => {
+  directory = mkdtempSync(join(tmpdir(), 'postern-config-'))
+  home = join(directory, 'home')
+  write('tls.crt', leaf.cert)
+  write('tls.key', leaf.key)
+  write('other.key', other.key)
+  write('expired.crt', expired.cert)
+  write('expired.key', expired.key)
+  write('ca.crt', authority.certificate)
+  write('client.crt', client.cert)
+  write('client.key', client.key)
+  write('token', 'hunter2\n')
+  write('empty', '\n')
+  write('policies/b.yaml', 'b')
+  write('policies/a.yaml', 'a')
+  write('policies/notes.txt', 'n')
+  write('home/.kube/config', kubeconfig)
+})
+afterAll(() => {
+  rmSync(directory, { recursive: true })
+})
+
+function write(name: string, content: string): string {
+  const path = join(directory, name)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, content)
+  return path
+}
+
+const kubeconfig = `
+current-context: prod
+contexts: [ { name: prod, context: { cluster: c, user: u } } ]
+clusters: [ { name: c, cluster: { server: 'https://10.0.0.1:6443' } } ]
+users: [ { name: u, user: { token: hunter3 } } ]
+`
+
+const listen = `
+listen:
+  kubernetes: { address: '127.0.0.1:8443', tls: { certificate: tls.crt, key: tls.key }, publicURL: 'https://Kube.example.com/' }
+  portal: { tls: { certificate: tls.crt, key: tls.key }, publicURL: 'https://postern.example.com' }
+`
+const identity = `
+identity:
+  issuers:
+  - issuer: { url: 'https://sso.example.com', audiences: [postern], certificateAuthority: ca.crt }
+    client: { id: postern }
+    claimMappings: { username: { claim: email, prefix: '' }, groups: { claim: groups, prefix: 'sso:' } }
+`
+const rest = `
+policies: ['policies/*.yaml']
+audit: { trail: { directory: trail } }
+`
+const sockets = `
+sockets:
+- name: production
+  upstream: { kubeconfig: { path: ~/.kube/config } }
+`
+const head = 'apiVersion: postern.dev/v1alpha1\nkind: Connector\n'
+const minimal = head + listen + identity + sockets + rest
+
+function surroundings() {
+  return { home, environment: { TOKEN: 'hunter4', EMPTY: '' }, nowMs: Date.now() }
+}
+
+async function load(text: string) {
+  return loadConnectorConfig(write('connector.yaml', text), surroundings())
+}
+
+/** Rendered, without the directory of the document. */
+async function mistakesIn(text: string): Promise<readonly string[]> {
+  try {
+    await load(text)
+  } catch (error) {
+    if (error instanceof DocumentError) {
+      return error.mistakes.map((mistake) => renderMistake(mistake).replaceAll(`${directory}/`, ''))
+    }
+    throw error
+  }
+  return []
+}
+
+/** Of the minimal document with one thing replaced. */
+async function mistakesWith(from: string, to: string): Promise<readonly string[]> {
+  expect(minimal).toContain(from)
+  const lines = await mistakesIn(minimal.replace(from, to))
+  return lines.map((line) => line.replace(/^connector\.yaml:\d+: /, ''))
+}
+
+describe('a right document', () => {
+  test('is completed: defaults, absolute paths, files', async () => {
+    expect(await load(minimal)).toEqual({
+      listen: {
+        kubernetes: {
+          address: { host: '127.0.0.1', port: 8443 },
+          tls: { certificate: leaf.cert, key: expect.anything() as unknown },
+          publicURL: 'https://kube.example.com',
+        },
+        portal: {
+          address: { host: '', port: 8444 },
+          tls: { certificate: leaf.cert, key: expect.anything() as unknown },
+          publicURL: 'https://postern.example.com',
+        },
+        ops: { address: { host: '127.0.0.1', port: 9443 } },
+      },
+      identity: {
+        issuers: [
+          {
+            url: 'https://sso.example.com',
+            audiences: ['postern'],
+            certificateAuthority: authority.certificate,
+            algorithms: DEFAULT_ALGORITHMS,
+            client: { id: 'postern', scopes: ['openid', 'profile', 'email', 'offline_access'] },
+            claimMappings: {
+              username: { claim: 'email', prefix: '' },
+              groups: { claim: 'groups', prefix: 'sso:' },
+            },
+            claimValidationRules: [],
+          },
+        ],
+      },
+      sockets: [
+        {
+          name: 'production',
+          hosts: [],
+          upstream: { kind: 'kubeconfig', path: join(home, '.kube/config'), context: undefined },
+          forwardAs: 'connector',
+          recording: { sessions: 'off' },
+        },
+      ],
+      defaultSocket: null,
+      policies: [{ directory: join(directory, 'policies'), glob: '*.yaml' }],
+      audit: { trail: { kind: 'directory', path: join(directory, 'trail') }, requestReceived: false },
+      limits: DEFAULT_LIMITS,
+    })
+  })
+
+  test('may say everything', async () => {
+    const config = await load(`${head}
+listen:
+  kubernetes: { address: '[::1]:0', tls: { certificate: tls.crt, key: ${directory}/tls.key }, publicURL: 'https://a:8443' }
+  portal: { address: 'localhost:0', tls: { certificate: tls.crt, key: tls.key }, publicURL: 'https://a:8444' }
+  ops: { address: ':0' }
+identity:
+  issuers:
+  - issuer:
+      url: https://sso.example.com/realms/main
+      discoveryURL: https://sso.internal/realms/main/.well-known/openid-configuration
+      audiences: [postern, kubernetes]
+      audienceMatchPolicy: MatchAny
+      certificateAuthority: |
+${authority.certificate.replace(/^/gm, '        ')}
+      signingAlgorithms: [ES256]
+    client: { id: postern, scopes: [openid] }
+    claimMappings:
+      username: { claim: sub, prefix: 'main:' }
+      groups: { claim: roles, prefix: '' }
+      uid: { claim: sub }
+      extra: [ { key: example.com/team, claim: team } ]
+    claimValidationRules: [ { claim: hd, requiredValue: example.com } ]
+  - issuer: { url: 'https://other.example.com', audiences: [cli] }
+    client: { id: cli }
+    claimMappings: { username: { claim: sub, prefix: 'other:' } }
+sockets:
+- name: in-here
+  hosts: [kube.example.com]
+  upstream: { inCluster: {} }
+  forwardAs: subject
+  recording: { sessions: off }
+- name: by-token-file
+  upstream: { server: { url: 'https://10.0.0.1:6443', certificateAuthority: ca.crt, tlsServerName: kubernetes, credential: { token: { file: token } } } }
+- name: by-token
+  upstream: { server: { url: 'https://10.0.0.1/k8s', certificateAuthority: ca.crt, credential: { token: { env: TOKEN } } } }
+- name: by-certificate
+  upstream:
+    server:
+      url: https://10.0.0.1
+      certificateAuthority: ca.crt
+      credential: { clientCertificate: { certificate: client.crt, key: client.key } }
+defaultSocket: in-here
+policies: [policies/a.yaml, '${directory}/pol*/?.yaml']
+audit: { trail: { stdout: {} }, requestReceived: true }
+limits: { drainTimeout: 1h30m, maxHeaderSize: 8KiB, maxConnections: 5 }
+`)
+    expect(config.identity.issuers[0]).toMatchObject({
+      certificateAuthority: expect.stringContaining('BEGIN CERTIFICATE') as unknown,
+      claimMappings: { uid: { claim: 'sub' }, extra: [{ key: 'example.com/team', claim: 'team' }] },
+    })
+    const ca = { file: join(directory, 'ca.crt') }
+    expect(config.sockets.map(({ upstream }) => upstream)).toMatchObject([
+      { kind: 'inCluster' },
+      {
+        kind: 'server',
+        url: 'https://10.0.0.1:6443',
+        certificateAuthority: ca,
+        tlsServerName: 'kubernetes',
+        credential: { kind: 'tokenFile', file: join(directory, 'token') },
+      },
+      { kind: 'server', url: 'https://10.0.0.1/k8s', credential: { kind: 'token' } },
+      {
+        kind: 'server',
+        credential: {
+          kind: 'clientCertificate',
+          certificateFile: join(directory, 'client.crt'),
+          keyFile: join(directory, 'client.key'),
+        },
+      },
+    ])
+    expect(config.defaultSocket).toBe('in-here')
+    expect(config.policies.map(({ directory: at, glob }) => [at, glob])).toEqual([
+      [join(directory, 'policies'), 'a.yaml'],
+      [directory, 'pol*/?.yaml'],
+    ])
+    expect(config.limits).toMatchObject({ drainTimeoutMs: 5_400_000, maxHeaderBytes: 8_192, maxConnections: 5 })
+  })
+
+  test('is frozen all the way down', async () => {
+    const config = await load(minimal)
+    const visit = (value: unknown): void => {
+      if (typeof value !== 'object' || value === null) return
+      if (Object.getPrototypeOf(value) === Object.prototype || Array.isArray(value))
+        expect(Object.isFrozen(value)).toBe(true)
+      Object.values(value).forEach(visit)
+    }
+    visit(config)
+  })
+
+  test('prints no secret', async () => {
+    const token =
+      "{ server: { url: 'https://a', certificateAuthority: ca.crt, credential: { token: { env: TOKEN } } } }"
+    const config = await load(minimal.replace('{ kubeconfig: { path: ~/.kube/config } }', token))
+    const printed = inspect(config, { depth: null, showHidden: true }) + JSON.stringify(config)
+    expect(printed).toContain('[redacted]')
+    expect(printed).not.toContain('hunter')
+    expect(printed).not.toContain('PRIVATE KEY')
+  })
+})
+
+describe('mistakes', () => {
+  test('of every kind are told at once, with their lines', async () => {
+    const text = `apiVersion: postern.dev/v1alpha1
+kind: Connector
+listen:
+  kubernetes:
+    adress: 0.0.0.0:8443
+    tls: { certificate: nowhere.crt, key: tls.key }
+    publicURL: https://kube.example.com
+  portal:
+    tls: { certificate: tls.crt, key: other.key }
+    publicURL: https://postern.example.com
+identity:
+  issuers:
+  - issuer: { url: 'http://sso.example.com', audiences: [postern] }
+    client: { id: postern }
+    claimMappings: { username: { claim: email } }
+sockets:
+- name: production
+  upstream: { eks: { cluster: prod } }
+  recording: { sessions: required }
+- name: production
+  upstream: { kubeconfig: { path: nowhere.kubeconfig } }
+- name: staging
+  upstream:
+    server:
+      url: https://10.0.0.1
+      certificateAuthority: nowhere-ca.crt
+      credential:
+        token: { env: UNSET }
+defaultSocket: produktion
+policies: [nowhere/*.yaml]
+audit: { trail: { directory: tls.crt } }
+limits: { requestHeadTimeout: 30, drainTimeout: 48h, maxConnections: 0 }
+`
+    expect(await mistakesIn(text)).toEqual([
+      'connector.yaml:5: listen.kubernetes.adress: unknown key, did you mean "address"?',
+      'connector.yaml:6: listen.kubernetes.tls.certificate: cannot read nowhere.crt: no such file',
+      'connector.yaml:9: listen.portal.tls: the key of the certificate belongs to another one',
+      'connector.yaml:13: identity.issuers[0].issuer.url: is "http://sso.example.com", expected an https:// URL without user, query and fragment',
+      'connector.yaml:15: identity.issuers[0].claimMappings.username.prefix: is missing, expected a string',
+      'connector.yaml:18: sockets[0].upstream.eks: unknown key, expected one of inCluster, kubeconfig, server',
+      'connector.yaml:19: sockets[0].recording.sessions: is "required", expected "off": recording is not available in this version',
+      'connector.yaml:20: sockets[1].name: "production" is the name of sockets[0] already',
+      'connector.yaml:21: sockets[1].upstream.kubeconfig: kubeconfig nowhere.kubeconfig: cannot read nowhere.kubeconfig: no such file',
+      'connector.yaml:26: sockets[2].upstream.server.certificateAuthority: cannot read nowhere-ca.crt: no such file',
+      'connector.yaml:28: sockets[2].upstream.server.credential.token.env: UNSET is not set, expected an environment variable with the secret',
+      'connector.yaml:29: defaultSocket: there is no socket "produktion", did you mean "production"?',
+      'connector.yaml:30: policies[0]: "nowhere/*.yaml" matches no file, expected at least one policy file',
+      'connector.yaml:31: audit.trail.directory: is a file, expected a directory, or a name that is free',
+      'connector.yaml:32: limits.requestHeadTimeout: is the number 30, expected a duration such as 30s, 8h or 1h30m',
+      'connector.yaml:32: limits.drainTimeout: is 48h, expected at most 24h',
+      'connector.yaml:32: limits.maxConnections: is the number 0, expected at least 1',
+    ])
+  })
+
+  const kubernetesTls = "address: '127.0.0.1:8443', tls: { certificate: tls.crt, key: tls.key }"
+  const upstream = '{ kubeconfig: { path: ~/.kube/config } }'
+  const issuer = "issuer: { url: 'https://sso.example.com', audiences: [postern], certificateAuthority: ca.crt }"
+  const server = (credential: string) =>
+    `{ server: { url: 'https://a', certificateAuthority: ca.crt, credential: ${credential} } }`
+
+  test.each<[name: string, from: string, to: string, mistakes: readonly string[]]>([
+    [
+      'no TLS',
+      ', tls: { certificate: tls.crt, key: tls.key }',
+      '',
+      ['listen.kubernetes.tls: is missing, expected an object'],
+    ],
+    [
+      'an expired certificate',
+      '{ certificate: tls.crt, key: tls.key }',
+      '{ certificate: expired.crt, key: expired.key }',
+      [expect.stringMatching(/^listen\.kubernetes\.tls: the certificate expired on \d{4}-/) as string],
+    ],
+    [
+      'a key in place of the certificate',
+      '{ certificate: tls.crt',
+      '{ certificate: tls.key',
+      ['listen.kubernetes.tls: the certificate holds no PEM certificate'],
+    ],
+    [
+      'two listeners on one address',
+      kubernetesTls,
+      kubernetesTls.replace('127.0.0.1:8443', ':8444'),
+      ['listen.portal.address: is the address of listen.kubernetes too'],
+    ],
+    [
+      'one origin for two listeners',
+      'https://Kube.example.com/',
+      'https://postern.example.com:443',
+      [expect.stringContaining('listen.portal.publicURL: is the origin of listen.kubernetes too') as string],
+    ],
+    [
+      'a path in a public URL',
+      'https://Kube.example.com/',
+      'https://kube.example.com/k8s',
+      [
+        'listen.kubernetes.publicURL: is "https://kube.example.com/k8s", expected an https:// URL of a host and perhaps a port, nothing more',
+      ],
+    ],
+    [
+      'a client whose tokens would not be accepted',
+      'client: { id: postern }',
+      'client: { id: cli }',
+      ['identity.issuers[0].client.id: tokens for "cli" are not accepted, expected one of issuer.audiences: postern'],
+    ],
+    [
+      'scopes without an ID token',
+      'client: { id: postern }',
+      'client: { id: postern, scopes: [email] }',
+      ['identity.issuers[0].client.scopes: do not ask for an ID token, expected openid among them'],
+    ],
+    [
+      'several audiences without saying so',
+      'audiences: [postern]',
+      'audiences: [postern, other]',
+      [
+        'identity.issuers[0].issuer.audienceMatchPolicy: is missing, expected "MatchAny", since there are several audiences',
+      ],
+    ],
+    [
+      'an audience twice',
+      'audiences: [postern]',
+      'audiences: [postern, postern], audienceMatchPolicy: MatchAny',
+      ['identity.issuers[0].issuer.audiences[1]: "postern" stands here twice'],
+    ],
+    [
+      'HMAC',
+      'audiences: [postern]',
+      'audiences: [postern], signingAlgorithms: [HS256]',
+      [
+        expect.stringMatching(
+          /^identity\.issuers\[0\]\.issuer\.signingAlgorithms\[0\]: is "HS256", did you mean "[RPE]S256"\?$/,
+        ) as string,
+      ],
+    ],
+    [
+      'an authority that is none',
+      issuer,
+      issuer.replace('ca.crt', 'token'),
+      ['identity.issuers[0].issuer.certificateAuthority: the certificate authority holds no PEM certificate'],
+    ],
+    [
+      'a name that is no label',
+      'name: production',
+      'name: Production',
+      [
+        'sockets[0].name: is "Production", expected a DNS label: lower-case letters, digits and "-", at most 63 characters',
+      ],
+    ],
+    [
+      'a host twice',
+      'name: production',
+      'name: production\n  hosts: [a.example.com, a.example.com]',
+      ['sockets[0].hosts[1]: "a.example.com" stands here twice'],
+    ],
+    [
+      'two upstreams',
+      upstream,
+      '{ kubeconfig: { path: ~/.kube/config }, inCluster: {} }',
+      ['sockets[0].upstream: has kubeconfig and inCluster, expected exactly one of kubeconfig, inCluster, server'],
+    ],
+    [
+      'a context that does not exist',
+      upstream,
+      '{ kubeconfig: { path: ~/.kube/config, context: staging } }',
+      ['sockets[0].upstream.kubeconfig: kubeconfig home/.kube/config: there is no context "staging"; there is "prod"'],
+    ],
+    [
+      'a token file that is empty',
+      upstream,
+      server('{ token: { file: empty } }'),
+      ['sockets[0].upstream.server.credential.token.file: is an empty file, expected a file with the secret'],
+    ],
+    [
+      'a token in place of its file',
+      upstream,
+      server('{ token: { file: eyJhbGciOi } }'),
+      ['sockets[0].upstream.server.credential.token.file: cannot read the file: no such file'],
+    ],
+    [
+      'a token in place of its reference',
+      upstream,
+      server('{ token: eyJhbGciOi }'),
+      ['sockets[0].upstream.server.credential.token: is a string, expected an object with exactly file or env'],
+    ],
+    [
+      'an environment variable that is empty',
+      upstream,
+      server('{ token: { env: EMPTY } }'),
+      [
+        'sockets[0].upstream.server.credential.token.env: EMPTY is not set, expected an environment variable with the secret',
+      ],
+    ],
+    [
+      'the key of another client certificate',
+      upstream,
+      server('{ clientCertificate: { certificate: client.crt, key: other.key } }'),
+      ['sockets[0].upstream.server.credential.clientCertificate: the key of the certificate belongs to another one'],
+    ],
+    ['no policies', "['policies/*.yaml']", '[]', ['policies: is an empty list, expected at least 1 entry']],
+    ['no audit', 'audit: { trail: { directory: trail } }', '', ['audit: is missing, expected an object']],
+    ['another kind of document', 'kind: Connector', 'kind: Policy', ['kind: is "Policy", expected "Connector"']],
+  ])('%s', async (_, from, to, mistakes) => {
+    expect(await mistakesWith(from, to)).toEqual(mistakes)
+  })
+
+  test('a document that cannot be read is one', async () => {
+    const path = join(directory, 'none.yaml')
+    await expect(loadConnectorConfig(path, surroundings())).rejects.toThrow(`${path}:1: cannot be read: no such file`)
+  })
+
+  test('the policies are known although something else is wrong', async () => {
+    const { config, policies } = await inspectConnectorConfig(
+      write('connector.yaml', `${minimal}zzz: 1`),
+      surroundings(),
+    )
+    expect(config).toBeNull()
+    expect(policies).toEqual([{ directory: join(directory, 'policies'), glob: '*.yaml' }])
+  })
+})
+
+test('whatever the document holds, nothing but a DocumentError is thrown', async () => {
+  const scalar = fc.constantFrom(
+    'x',
+    '1',
+    '[]',
+    '{}',
+    '~',
+    '[x]',
+    '{ x: 1 }',
+    "''",
+    '~/x',
+    '/',
+    '*',
+    '**',
+    "'[*'",
+    "'{a,b'",
+  )
+  const words = [...new Set(minimal.match(/[a-zA-Z0-9'./~*:]+/g) ?? [])].filter((word) => !word.endsWith(':'))
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.tuple(fc.constantFrom(...words), scalar), { minLength: 1, maxLength: 4 }),
+      async (edits) => {
+        let text = minimal
+        for (const [word, put] of edits) text = text.replace(word, put)
+        for (const line of await mistakesIn(text)) expect(line).toMatch(/^connector\.yaml:\d+: ./)
+      },
+    ),
+    { numRuns: 150 },
+  )
+})
+
+test.skipIf(process.getuid?.() === 0)('a key of somebody else is named', async () => {
+  const path = write('closed.key', leaf.key)
+  chmodSync(path, 0)
+  expect(await mistakesWith('key: tls.key', 'key: closed.key')).toEqual([
+    'listen.kubernetes.tls.key: cannot read closed.key: permission denied',
+  ])
+})

@@ -1,0 +1,71 @@
+import { z } from 'zod'
+import { choice } from '../document/choice.ts'
+import { filePath } from '../document/file-path.ts'
+import { httpsURL } from '../document/https-url.ts'
+import { secretReference } from '../document/secret.ts'
+import { certificateAuthority } from './certificate-authority.ts'
+
+const NAME_EXPECTED = 'a DNS label: lower-case letters, digits and "-", at most 63 characters'
+const HOST_EXPECTED = 'a lower-case host name without a port'
+const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+const HOST = /^(?!.{254})(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
+
+export const socketName = z.string({ error: NAME_EXPECTED }).regex(NAME, { error: NAME_EXPECTED })
+
+const hostName = z.string({ error: HOST_EXPECTED }).regex(HOST, { error: HOST_EXPECTED })
+
+const kubeconfig = z
+  .strictObject({
+    path: filePath.describe('The kubeconfig. Its `exec` and `auth-provider` entries are never run.'),
+    context: z.string().min(1).optional().describe("Name of the context. Default: the file's `current-context`."),
+  })
+  .describe('Address, certificate authority and credential as a kubeconfig has them.')
+
+const server = z
+  .strictObject({
+    url: httpsURL.describe('Address of the API server.'),
+    certificateAuthority: certificateAuthority.describe('PEM file, or the PEM text itself, that alone is trusted.'),
+    tlsServerName: hostName
+      .optional()
+      .describe("Name that the API server's certificate must have. Default: the host of `url`."),
+    credential: choice({
+      token: secretReference.describe('Bearer token. A file is read again when it changes.'),
+      clientCertificate: z
+        .strictObject({
+          certificate: filePath.describe('PEM file with the certificate.'),
+          key: filePath.describe('PEM file with its private key, not encrypted.'),
+        })
+        .describe('Client certificate.'),
+    }).describe('Who the connector is to the API server.'),
+  })
+  .describe('An API server, described in place.')
+
+/** One socket. */
+export const socketSchema = z.strictObject({
+  name: socketName.describe('Once among all sockets; in paths, in contexts and in policies.'),
+  hosts: z
+    .array(hostName)
+    .default([])
+    .describe('Host names that mean this socket, for clients that cannot carry a path. Each once among all sockets.'),
+  upstream: choice({
+    kubeconfig,
+    inCluster: z.strictObject({}).describe('The service account of the pod that the connector runs in.'),
+    server,
+  }).describe('Which API server, and who the connector is there.'),
+  forwardAs: z
+    .enum(['connector', 'subject'])
+    .default('connector')
+    .describe(
+      'Whose name the API server sees: that of the connector, or that of the subject through `Impersonate-*` headers ' +
+        "(which the connector's credential has to be allowed to).",
+    ),
+  recording: z
+    .strictObject({
+      sessions: z
+        .literal('off', { error: '"off": recording is not available in this version' })
+        .default('off')
+        .describe('Recording is not available in this version; `off` is the only value.'),
+    })
+    .prefault({})
+    .describe('What is recorded of exec, attach and port-forward.'),
+})

@@ -1,0 +1,30 @@
+import { homedir } from 'node:os'
+import { isAbsolute, parse } from 'node:path'
+
+/** What a document is read in: the machine, apart from its files. */
+export interface Surroundings {
+  /** Absolute; what `~` stands for. */
+  readonly home: string
+  readonly environment: Readonly<Record<string, string | undefined>>
+  /** Milliseconds since the epoch; certificates have to be valid then. */
+  readonly nowMs: number
+}
+
+/** Those of this process, now. */
+export function ownSurroundings(): Surroundings {
+  return { home: homedir(), environment: process.env, nowMs: Date.now() }
+}
+
+/** A path as a document has it: what it is relative to, absolute, and the rest. */
+export interface AnchoredPath {
+  readonly base: string
+  readonly rest: string
+}
+
+/** What a document in `directory` means by a path: `~/` is the home directory, the rest is relative to `directory`. */
+export function anchorPath(written: string, directory: string, home: string): AnchoredPath {
+  if (/^~(?:\/|$)/.test(written)) return { base: home, rest: written.slice(2) }
+  return isAbsolute(written)
+    ? { base: parse(written).root, rest: written.slice(1) }
+    : { base: directory, rest: written }
+}

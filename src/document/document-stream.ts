@@ -1,0 +1,42 @@
+import type { z } from 'zod'
+import { inspectDocument } from './document.ts'
+import type { InspectedDocument } from './document.ts'
+
+/**
+ * Reads each document of a YAML stream (`---` between them) against one schema, lines counting from the top of the file.
+ * Documents that hold nothing but comments are left out, unless the file has no other. Never throws.
+ */
+export function inspectDocuments<T, Input>(
+  schema: z.ZodType<T, Input>,
+  text: string,
+  file: string,
+): readonly InspectedDocument<T, Input>[] {
+  return split(text).map(({ text: own, before }) => {
+    const { mistakes, lineOf, ...document } = inspectDocument(schema, own, file)
+    return {
+      ...document,
+      mistakes: mistakes.map((mistake) => ({ ...mistake, line: mistake.line + before })),
+      lineOf: (path) => lineOf(path) + before,
+    }
+  })
+}
+
+const BLANK = /^(?:---|\.\.\.)?\s*(?:#.*)?$/
+
+interface Part {
+  readonly text: string
+  /** How many lines of the file stand before it. */
+  readonly before: number
+}
+
+/** A line that begins with `---` ends the document before it wherever it stands (YAML 1.2.2 section 9.1.2). */
+function split(text: string): readonly Part[] {
+  const parts: Part[] = []
+  let before = 0
+  for (const part of text.split(/^(?=---(?:\s|$))/m)) {
+    const lines = part.split('\n')
+    if (!lines.every((line) => BLANK.test(line))) parts.push({ text: part, before })
+    before += lines.length - 1
+  }
+  return parts.length === 0 ? [{ text, before: 0 }] : parts
+}

@@ -1,0 +1,131 @@
+import { randomUUID } from 'node:crypto'
+import type { Duplex, Readable } from 'node:stream'
+import type { AuditEntry, AuditTrail } from '../audit/audit-trail.ts'
+import type { Authenticator } from '../identity/authenticator.ts'
+import { type RawHeaders, headerValues } from '../kube/raw-headers.ts'
+import { badRequest, serviceUnavailable } from '../kube/status.ts'
+import type { PolicyAuthorizer } from '../policy/policy-authorizer.ts'
+import { admit } from './admission.ts'
+import { type ForwardContext, forward } from './forward.ts'
+import type { GatewayLimits } from './limits.ts'
+import { LiveStreams } from './live-streams.ts'
+import type { Reply } from './reply.ts'
+import { refusalOutcome, refuse, renderRefusal, toStatus } from './respond.ts'
+import { answerSelfReview, isSelfReview } from './self-review.ts'
+import type { SocketTable } from './socket-table.ts'
+import type { Authorized, Received } from './stages.ts'
+import { tunnel, writeAnswer } from './tunnel.ts'
+
+/** What the pipeline is made of. All of it stays its owner's to close. */
+export interface GatewayOptions {
+  readonly sockets: SocketTable
+  readonly authenticator: Authenticator
+  /** Gives the policy revision in force. */
+  readonly authorizer: () => PolicyAuthorizer
+  readonly trail: AuditTrail
+  readonly limits: GatewayLimits
+  /** Told of every refusal that is the gateway's or the upstream's fault, with what the client is not told. */
+  readonly onFailure: (failure: { readonly auditId: string; readonly error: unknown }) => void
+}
+
+/** A request at the door, whichever it came through. */
+export interface Arrival {
+  readonly method: string
+  readonly target: string
+  readonly authority: string
+  readonly headers: RawHeaders
+  /** Address of the client, without port. */
+  readonly sourceIP: string
+  /** Whether a body may follow. */
+  readonly bodyFollows: boolean
+}
+
+/** The one pipeline behind every door of the kubernetes listener. */
+export class Gateway {
+  readonly streams = new LiveStreams()
+  readonly #options: GatewayOptions
+  readonly #forwardContext: ForwardContext
+
+  constructor(options: GatewayOptions) {
+    this.#options = options
+    this.#forwardContext = {
+      streams: this.streams,
+      responseHeadTimeoutMs: options.limits.responseHeadTimeoutMs,
+      onFailure: (error, audit) => {
+        this.#report(error, audit)
+      },
+    }
+  }
+
+  /** Serves a plain request to its end. Never rejects. */
+  async serve(door: 'request' | 'stream', head: Arrival, body: Readable, reply: Reply): Promise<void> {
+    const audit = this.#begin(head)
+    const authorizer = this.#options.authorizer()
+    try {
+      const authorized = await this.#admit(door, head, audit, authorizer)
+      if (isSelfReview(authorized)) await answerSelfReview(authorized, body, reply, authorizer)
+      else forward(authorized, body, reply, this.#forwardContext)
+    } catch (error) {
+      this.#report(error, audit)
+      refuse(reply, error, audit, head.bodyFollows)
+    }
+  }
+
+  /** Serves a request to upgrade to its end, on the client's own socket. Never rejects. */
+  async serveUpgrade(head: Arrival, client: Duplex, early: Buffer): Promise<void> {
+    const audit = this.#begin(head)
+    try {
+      if (early.length > 0) throw badRequest('bytes follow the request to upgrade')
+      const authorized = await this.#admit('upgrade', head, audit, this.#options.authorizer())
+      await tunnel(authorized, client, this.streams, this.#options.limits.upgradeTimeoutMs)
+    } catch (error) {
+      this.#report(error, audit)
+      const status = toStatus(error)
+      audit.complete(refusalOutcome(status))
+      if (client.writable) writeAnswer(client, renderRefusal(status, audit.auditId))
+      else client.destroy()
+    }
+  }
+
+  #begin(head: Arrival): AuditEntry {
+    return this.#options.trail.begin({
+      auditId: randomUUID(),
+      requestURI: head.target,
+      sourceIP: head.sourceIP,
+      userAgent: headerValues(head.headers, 'user-agent')[0] ?? '',
+      receivedAtMs: Date.now(),
+    })
+  }
+
+  async #admit(
+    door: Received['door'],
+    head: Arrival,
+    audit: AuditEntry,
+    authorizer: PolicyAuthorizer,
+  ): Promise<Authorized> {
+    const { sockets, trail, authenticator } = this.#options
+    const { socket, prefix, rawTarget } = sockets.route(head.target, head.authority)
+    audit.routed(socket.name)
+    if (!trail.writable) {
+      throw serviceUnavailable('the audit trail cannot be written, so nothing is let through')
+    }
+    const { method, headers, sourceIP, bodyFollows } = head
+    const received = {
+      audit,
+      socket,
+      prefix,
+      method,
+      rawTarget,
+      headers,
+      sourceIP,
+      door,
+      bodyFollows,
+      receivedAtMs: Date.now(),
+    }
+    return await admit(received, authenticator, authorizer)
+  }
+
+  #report(error: unknown, audit: AuditEntry): void {
+    if (toStatus(error).code >= 500) this.#options.onFailure({ auditId: audit.auditId, error })
+  }
+}

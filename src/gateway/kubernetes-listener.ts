@@ -1,0 +1,223 @@
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Http2SecureServer, type ServerHttp2Session, type ServerHttp2Stream, createSecureServer } from 'node:http2'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { failure } from '../kube/status.ts'
+import type { Gateway, Arrival } from './gateway.ts'
+import { Http1Reply } from './http1-reply.ts'
+import { Http2Reply } from './http2-reply.ts'
+import type { GatewayLimits } from './limits.ts'
+import { renderRefusal } from './respond.ts'
+import { writeAnswer } from './tunnel.ts'
+
+/** More header lines than this are not even kept to be counted. */
+const MAX_HEADER_LINES = 200
+/** Bound of what an HTTP/2 session may hold, in megabytes. */
+const MAX_SESSION_MEMORY_MB = 16
+const KEEP_ALIVE_PROBE_MS = 30_000
+
+export interface KubernetesListenerOptions {
+  readonly gateway: Gateway
+  readonly limits: GatewayLimits
+  /** PEM. */
+  readonly certificate: string
+  readonly key: string
+}
+
+/**
+ * The door to the Kubernetes API: TLS, HTTP/2 and HTTP/1.1 on one port, and three doors into one pipeline:
+ * `request`, `upgrade` and the stream of an HTTP/2 session.
+ */
+export class KubernetesListener {
+  readonly #gateway: Gateway
+  readonly #limits: GatewayLimits
+  /** The owner listens on it; {@link stop} closes it. */
+  readonly server: Http2SecureServer
+  readonly #connections = new Set<Socket>()
+  readonly #sessions = new Set<ServerHttp2Session>()
+  #stopping = false
+
+  constructor(options: KubernetesListenerOptions) {
+    this.#gateway = options.gateway
+    this.#limits = options.limits
+    this.server = createSecureServer({
+      ...http1Options(options.limits),
+      cert: options.certificate,
+      key: options.key,
+      minVersion: 'TLSv1.2',
+      allowHTTP1: true,
+      handshakeTimeout: this.#limits.requestHeadTimeoutMs,
+      maxSessionMemory: MAX_SESSION_MEMORY_MB,
+      settings: {
+        maxConcurrentStreams: this.#limits.maxConcurrentStreams,
+        maxHeaderListSize: this.#limits.maxHeaderBytes,
+        enablePush: false,
+      },
+    })
+    this.#listen(this.server)
+  }
+
+  get openConnections(): number {
+    return this.#connections.size
+  }
+
+  /**
+   * Takes no more connections, ends watches, and lets the rest finish for as long as the limits grant; then
+   * cuts off what is left. Resolves when every connection is gone.
+   */
+  async stop(): Promise<void> {
+    this.#stopping = true
+    const closed = new Promise<void>((resolve) => {
+      this.server.close(() => {
+        resolve()
+      })
+    })
+    this.#gateway.streams.end((stream) => stream.kind === 'watch')
+    for (const session of this.#sessions) session.close()
+    const cut = setTimeout(() => {
+      this.#gateway.streams.end(() => true)
+      for (const connection of this.#connections) connection.destroy()
+    }, this.#limits.drainTimeoutMs)
+    await closed
+    clearTimeout(cut)
+  }
+
+  #listen(server: Http2SecureServer): void {
+    server.maxConnections = this.#limits.maxConnections
+    Object.assign(server, { maxHeadersCount: MAX_HEADER_LINES })
+
+    // A listener of `request` makes node wrap every HTTP/2 stream in a request and a response as well; streams
+    // have a door of their own here. #request ignores them should that hook ever have another name.
+    server.removeAllListeners('newListener')
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      this.#request(request, response, false)
+    })
+    server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
+      this.#request(request, response, true)
+    })
+    server.on('upgrade', (request: IncomingMessage, client: Duplex, early: Buffer) => {
+      this.#upgrade(request, client, early)
+    })
+    server.on('stream', (stream: ServerHttp2Stream, _headers: unknown, _flags: number, rawHeaders: string[]) => {
+      this.#stream(stream, rawHeaders)
+    })
+    server.on('connection', (connection: Socket) => {
+      this.#connections.add(connection)
+      connection.once('close', () => {
+        this.#connections.delete(connection)
+      })
+    })
+    server.on('session', (session) => {
+      this.#session(session)
+    })
+    server.on('clientError', (error: Error & { code?: string }, client: Duplex) => {
+      refuseUnreadable(error, client)
+    })
+    // The peer's mistake, and the connection is gone already.
+    server.on('sessionError', () => undefined)
+    server.on('tlsClientError', () => undefined)
+  }
+
+  #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
+    if (request.httpVersionMajor !== 1) return
+    if (this.#stopping) response.shouldKeepAlive = false
+    const head = http1Head(request)
+    const reply = new Http1Reply(request, response, expectsContinue)
+    void this.#gateway.serve('request', head, request, reply)
+  }
+
+  #upgrade(request: IncomingMessage, client: Duplex, early: Buffer): void {
+    client.on('error', () => {
+      client.destroy()
+    })
+    void this.#gateway.serveUpgrade(http1Head(request), client, early)
+  }
+
+  #stream(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
+    stream.on('error', () => undefined)
+    const { expectsContinue, ...request } = http2Head(rawHeaders)
+    const reply = new Http2Reply(stream, { expectsContinue, bodyless: request.method === 'HEAD' })
+    const sourceIP = addressOf(stream.session?.socket.remoteAddress)
+    const head = { ...request, sourceIP, bodyFollows: !stream.endAfterHeaders }
+    void this.#gateway.serve('stream', head, stream, reply)
+  }
+
+  #session(session: ServerHttp2Session): void {
+    this.#sessions.add(session)
+    let open = 0
+    session.on('stream', (stream) => {
+      open += 1
+      stream.once('close', () => {
+        open -= 1
+      })
+    })
+    session.setTimeout(this.#limits.idleConnectionTimeoutMs, () => {
+      if (open === 0) session.close()
+    })
+    session.once('close', () => {
+      this.#sessions.delete(session)
+    })
+  }
+}
+
+/** What node takes for the HTTP/1.1 side of such a server, though its types do not say so. */
+function http1Options(limits: GatewayLimits) {
+  return {
+    maxHeaderSize: limits.maxHeaderBytes,
+    headersTimeout: limits.requestHeadTimeoutMs,
+    requestTimeout: limits.requestBodyTimeoutMs,
+    keepAliveTimeout: limits.idleConnectionTimeoutMs,
+    noDelay: true,
+    keepAlive: true,
+    keepAliveInitialDelay: KEEP_ALIVE_PROBE_MS,
+  }
+}
+
+function http1Head(request: IncomingMessage): Arrival {
+  const { headers } = request
+  return {
+    method: request.method ?? '',
+    target: request.url ?? '',
+    authority: headers.host ?? '',
+    headers: request.rawHeaders,
+    sourceIP: addressOf(request.socket.remoteAddress),
+    bodyFollows: headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0',
+  }
+}
+
+/** Pseudo headers come first (RFC 9113 8.3), which nghttp2 has checked. */
+function http2Head(rawHeaders: readonly string[]) {
+  const head = { method: '', target: '', authority: '', expectsContinue: false }
+  const headers: string[] = []
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i] ?? ''
+    const value = rawHeaders[i + 1] ?? ''
+    if (name === ':method') head.method = value
+    else if (name === ':path') head.target = value
+    else if (name === ':authority') head.authority = value
+    else if (!name.startsWith(':')) headers.push(name, value)
+    if (name === 'expect' && value.toLowerCase() === '100-continue') head.expectsContinue = true
+  }
+  return { ...head, headers }
+}
+
+function addressOf(remoteAddress: string | undefined): string {
+  if (remoteAddress === undefined) return ''
+  return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice('::ffff:'.length) : remoteAddress
+}
+
+/** Answers bytes that are no request. llhttp says which kind of no in the error's code. */
+function refuseUnreadable(error: Error & { code?: string }, client: Duplex): void {
+  if (!client.writable || error.code === 'ECONNRESET') {
+    client.destroy()
+    return
+  }
+  const answer =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? failure(431, 'BadRequest', 'the request head is too large')
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? failure(408, 'Timeout', 'the request did not arrive in time')
+        : failure(400, 'BadRequest', 'the request is not well-formed HTTP/1.1')
+  writeAnswer(client, renderRefusal(answer, randomUUID()))
+}

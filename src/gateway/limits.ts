@@ -1,0 +1,33 @@
+/** Bounds of the kubernetes listener. Times are in milliseconds, sizes in bytes. */
+export interface GatewayLimits {
+  /** From the first byte of a connection or request to the end of its head. */
+  readonly requestHeadTimeoutMs: number
+  /** From the first byte of a request to the last of its body. */
+  readonly requestBodyTimeoutMs: number
+  /** How long an idle connection is kept. */
+  readonly idleConnectionTimeoutMs: number
+  /** From the end of a request that is not long-running to the head of the API server's answer. */
+  readonly responseHeadTimeoutMs: number
+  /** From dialling to the 101 of an exec, attach or port-forward. */
+  readonly upgradeTimeoutMs: number
+  /** How long requests under way may go on after a stop was asked for. */
+  readonly drainTimeoutMs: number
+  /** All header lines of a request together. */
+  readonly maxHeaderBytes: number
+  /** HTTP/2 streams of one connection at a time. */
+  readonly maxConcurrentStreams: number
+  /** Connections of all clients at a time. */
+  readonly maxConnections: number
+}
+
+export const DEFAULT_LIMITS: GatewayLimits = Object.freeze({
+  requestHeadTimeoutMs: 30_000,
+  requestBodyTimeoutMs: 600_000,
+  idleConnectionTimeoutMs: 95_000,
+  responseHeadTimeoutMs: 65_000,
+  upgradeTimeoutMs: 35_000,
+  drainTimeoutMs: 10_000,
+  maxHeaderBytes: 64 * 1024,
+  maxConcurrentStreams: 250,
+  maxConnections: 20_000,
+})

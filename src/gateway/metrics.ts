@@ -1,0 +1,62 @@
+import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
+import type { CompletedRequest } from '../audit/audit-trail.ts'
+import type { LiveStreams } from './live-streams.ts'
+import type { SocketTable } from './socket-table.ts'
+
+/** Verbs that Kubernetes knows; a client can make up others, and metrics must not grow with them. */
+const VERBS = new Set(['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection', 'head'])
+const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
+
+/** The connector's figures, for one Prometheus registry of its own. */
+export class GatewayMetrics {
+  readonly registry = new Registry()
+  readonly #requests: Counter<'socket' | 'verb' | 'code' | 'decision'>
+  readonly #duration: Histogram<'socket' | 'verb'>
+
+  constructor() {
+    const registers = [this.registry]
+    collectDefaultMetrics({ register: this.registry })
+    this.#requests = new Counter({
+      name: 'postern_requests_total',
+      help: 'Requests by socket, verb, HTTP status code and decision.',
+      labelNames: ['socket', 'verb', 'code', 'decision'],
+      registers,
+    })
+    this.#duration = new Histogram({
+      name: 'postern_request_duration_seconds',
+      help: 'Seconds from the head of a request to the end of its response; watches and sessions are left out.',
+      labelNames: ['socket', 'verb'],
+      buckets: SECONDS,
+      registers,
+    })
+  }
+
+  readonly completed = (request: CompletedRequest): void => {
+    const verb = VERBS.has(request.verb) ? request.verb : 'other'
+    this.#requests.inc({ socket: request.socket, verb, code: request.code, decision: request.decision })
+    if (!request.longRunning) this.#duration.observe({ socket: request.socket, verb }, request.durationMs / 1_000)
+  }
+
+  /** Gauges that are read when somebody asks. */
+  observe(sockets: SocketTable, streams: LiveStreams): void {
+    const registers = [this.registry]
+    new Gauge({
+      name: 'postern_live_streams',
+      help: 'Watches, followed logs and sessions under way.',
+      labelNames: ['kind'],
+      registers,
+      collect() {
+        for (const kind of ['watch', 'stream', 'session'] as const) this.set({ kind }, streams.count(kind))
+      },
+    })
+    new Gauge({
+      name: 'postern_upstream_connections',
+      help: 'Open connections to the API server of each socket, idle ones included.',
+      labelNames: ['socket'],
+      registers,
+      collect() {
+        for (const { name, upstream } of sockets.sockets) this.set({ socket: name }, upstream.openConnections)
+      },
+    })
+  }
+}

@@ -1,0 +1,73 @@
+import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
+
+/** One thing that must hold for the connector to be ready. */
+export interface ReadinessCheck {
+  readonly name: string
+  readonly ready: boolean
+  /** Why not; for operators. Empty when ready. */
+  readonly reason: string
+}
+
+export interface OpsOptions {
+  readonly checks: () => readonly ReadinessCheck[]
+  /** Renders the Prometheus text format. */
+  readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
+}
+
+const REQUEST_TIMEOUT_MS = 10_000
+
+/**
+ * Plain HTTP for operators: `/livez`, `/readyz` (`?verbose` lists the checks, as kube-apiserver does) and
+ * `/metrics`. Meant for loopback or a cluster's inner network: it shows no subject, but socket names.
+ * The caller listens and closes.
+ */
+export function createOpsServer(options: OpsOptions): Server {
+  const server = createServer((request, response) => {
+    answer(request, response, options).catch(() => {
+      response.destroy()
+    })
+  })
+  server.requestTimeout = REQUEST_TIMEOUT_MS
+  server.headersTimeout = REQUEST_TIMEOUT_MS
+  return server
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse, options: OpsOptions): Promise<void> {
+  const [path, query = ''] = (request.url ?? '').split('?', 2)
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    send(response, 405, 'only GET is answered here\n')
+  } else if (path === '/livez') {
+    send(response, 200, 'ok\n')
+  } else if (path === '/readyz') {
+    const checks = options.checks()
+    const ready = checks.every((check) => check.ready)
+    send(response, ready ? 200 : 503, ready && query !== 'verbose' ? 'ok\n' : renderChecks(checks, ready))
+  } else if (path === '/metrics') {
+    const { contentType, text } = await options.metrics()
+    send(response, 200, text, contentType)
+  } else {
+    send(response, 404, 'try /livez, /readyz?verbose or /metrics\n')
+  }
+}
+
+function renderChecks(checks: readonly ReadinessCheck[], ready: boolean): string {
+  const lines = checks.map(({ name, ready: holds, reason }) =>
+    holds ? `[+]${name} ok` : `[-]${name} failed: ${reason}`,
+  )
+  return `${lines.join('\n')}\nreadyz check ${ready ? 'passed' : 'failed'}\n`
+}
+
+function send(
+  response: ServerResponse,
+  statusCode: number,
+  text: string,
+  contentType = 'text/plain; charset=utf-8',
+): void {
+  response.writeHead(statusCode, {
+    'Content-Type': contentType,
+    'Content-Length': Buffer.byteLength(text),
+    'Cache-Control': 'no-store',
+    'X-Content-Type-Options': 'nosniff',
+  })
+  response.end(text)
+}

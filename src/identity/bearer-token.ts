@@ -1,0 +1,48 @@
+import type { RawHeaders } from '../kube/raw-headers.ts'
+import { refusal } from './refusal.ts'
+
+/** Longest token that is looked at, in characters. Node's own limit for all headers together is as large. */
+export const MAX_TOKEN_LENGTH = 16_384
+
+/** How client-go and browsers put a token into a WebSocket handshake. */
+const SUBPROTOCOL_TOKEN = 'base64url.bearer.authorization.k8s.io.'
+const BEARER = 'bearer '
+const AUTHORIZATION = 'authorization'
+const SUBPROTOCOL = 'sec-websocket-protocol'
+
+/**
+ * Finds the one bearer token of a request. The token is bounded, but nothing else is known of it.
+ *
+ * @throws StatusError 401 when there is no credential, more than one, or one of another kind: a second
+ * `Authorization` line, another scheme, a token in the WebSocket subprotocol.
+ * @see RFC 6750 section 2.1; k8s.io/apiserver `pkg/authentication/request/websocket/protocol.go`
+ */
+export function bearerToken(headers: RawHeaders): string {
+  let credential: string | undefined
+  let subprotocolToken = false
+  for (let index = 0; index + 1 < headers.length; index += 2) {
+    const name = headers[index] ?? ''
+    const value = headers[index + 1] ?? ''
+    if (name.length === AUTHORIZATION.length && name.toLowerCase() === AUTHORIZATION) {
+      if (credential !== undefined) throw refusal('the request has more than one Authorization header')
+      credential = value
+    } else if (name.length === SUBPROTOCOL.length && name.toLowerCase() === SUBPROTOCOL) {
+      subprotocolToken ||= value.toLowerCase().includes(SUBPROTOCOL_TOKEN)
+    }
+  }
+  if (subprotocolToken) {
+    throw refusal(
+      credential === undefined
+        ? 'a token in the WebSocket subprotocol is not accepted, only one in the Authorization header'
+        : 'the request has a token in the Authorization header and another in the WebSocket subprotocol',
+    )
+  }
+  if (credential === undefined) throw refusal('the request has no credential')
+  if (credential.slice(0, BEARER.length).toLowerCase() !== BEARER) {
+    throw refusal('the Authorization header is not of the form "Bearer TOKEN"')
+  }
+  const token = credential.slice(BEARER.length).trimStart()
+  if (token === '') throw refusal('the request has an empty token')
+  if (token.length > MAX_TOKEN_LENGTH) throw refusal(`the token is longer than ${MAX_TOKEN_LENGTH} characters`)
+  return token
+}

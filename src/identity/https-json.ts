@@ -1,0 +1,82 @@
+import type { IncomingMessage } from 'node:http'
+import { request } from 'node:https'
+
+/** Most bytes of an answer that are read. */
+export const MAX_ANSWER_BYTES = 1024 * 1024
+/** From dialling to the last byte of the answer. */
+export const FETCH_TIMEOUT_MS = 10_000
+
+export interface FetchOptions {
+  /** PEM. When given, it alone is trusted. */
+  readonly certificateAuthority?: string | undefined
+  readonly signal: AbortSignal
+}
+
+/** A JSON value and how long the server lets it be kept. */
+export interface FetchedJson {
+  readonly value: unknown
+  /** `max-age` of Cache-Control; undefined when the server does not say. */
+  readonly maxAgeSeconds: number | undefined
+}
+
+/**
+ * Fetches one JSON document on a connection of its own, which is closed afterwards. Redirects are not followed:
+ * the document has to be where the operator or the issuer said.
+ *
+ * @throws Error with one sentence for the operator, naming the URL.
+ */
+export async function fetchJson(url: URL, { certificateAuthority, signal }: FetchOptions): Promise<FetchedJson> {
+  const timeout = AbortSignal.timeout(FETCH_TIMEOUT_MS)
+  try {
+    const response = await get(url, certificateAuthority, AbortSignal.any([signal, timeout]))
+    try {
+      return { value: await readJson(response), maxAgeSeconds: maxAge(response.headers['cache-control']) }
+    } finally {
+      response.destroy()
+    }
+  } catch (cause) {
+    const reason = timeout.aborted ? `no answer within ${FETCH_TIMEOUT_MS / 1000} s` : reasonOf(cause)
+    throw new Error(`cannot read ${url.href}: ${reason}`, { cause })
+  }
+}
+
+function get(url: URL, ca: string | undefined, signal: AbortSignal): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  const headers = { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'postern' }
+  request(url, { agent: false, ca, headers, signal }, resolve).on('error', reject).end()
+  return promise
+}
+
+async function readJson(response: IncomingMessage): Promise<unknown> {
+  const { statusCode = 0, headers } = response
+  if (statusCode >= 300 && statusCode < 400) throw new Error('it redirects elsewhere, which is not followed')
+  if (statusCode !== 200) throw new Error(`it answers ${statusCode}`)
+  if ((headers['content-encoding'] ?? 'identity') !== 'identity') throw new Error('its answer is compressed')
+  const chunks: Buffer[] = []
+  let bytes = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    bytes += chunk.length
+    if (bytes > 1e9) throw new Error(`its answer is longer than ${MAX_ANSWER_BYTES} bytes`)
+    chunks.push(chunk)
+  }
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))) as unknown
+  } catch {
+    throw new Error('its answer is not JSON')
+  }
+}
+
+/** @see RFC 9111 section 5.2.2 */
+function maxAge(cacheControl: string | undefined): number | undefined {
+  if (cacheControl === undefined) return undefined
+  if (/(?:^|[\s,])no-(?:store|cache)(?:$|[\s,;])/i.test(cacheControl)) return 0
+  const seconds = /(?:^|[\s,])max-age="?(\d{1,9})"?(?:$|[\s,;])/i.exec(cacheControl)?.[1]
+  return seconds === undefined ? undefined : Number(seconds)
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'the request failed'
+  // Where a host has several addresses, the error that sums up the attempts has no message.
+  const { message, name, code = name } = error as NodeJS.ErrnoException
+  return message === '' ? code : message
+}

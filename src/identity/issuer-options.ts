@@ -1,0 +1,111 @@
+/** Signature algorithms that a token may be signed with. Never `none`, never HMAC. */
+export const SIGNING_ALGORITHMS = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+] as const
+
+/** `EdDSA` stands for Ed25519. */
+export type SigningAlgorithm = (typeof SIGNING_ALGORITHMS)[number]
+
+/** What an issuer may sign with unless its options say otherwise: RSA and ECDSA, as kube-apiserver accepts. */
+export const DEFAULT_ALGORITHMS: readonly SigningAlgorithm[] = SIGNING_ALGORITHMS.filter((name) => name !== 'EdDSA')
+
+/** A claim, and what is put before its value to make a name. */
+export interface PrefixedClaim {
+  readonly claim: string
+  /** May be empty, which then stands there on purpose. */
+  readonly prefix: string
+}
+
+/** How the claims of one issuer become a subject. Claims are top-level names, taken literally. */
+export interface ClaimMappings {
+  /**
+   * A string claim. With `email`, `email_verified` must be true when the token has it.
+   *
+   * > [!WARNING]
+   * > Names a person may choose for themselves (`preferred_username`, `name`) let them become somebody else.
+   */
+  readonly username: PrefixedClaim
+  /** A string or an array of strings; a token without the claim has no groups. */
+  readonly groups?: PrefixedClaim
+  /** A string claim that every token must have. */
+  readonly uid?: { readonly claim: string }
+  /** Keys are lower-case; a claim is a string or an array of strings, and may be missing. */
+  readonly extra?: readonly { readonly key: string; readonly claim: string }[]
+}
+
+/** A claim that has to be there, as a string, with exactly this value. */
+export interface ClaimValidationRule {
+  readonly claim: string
+  readonly requiredValue: string
+}
+
+/**
+ * One OpenID Connect issuer whose ID tokens are accepted.
+ *
+ * @see KEP-3331, `JWTAuthenticator` of apiserver.config.k8s.io/v1
+ */
+export interface IssuerOptions {
+  /** `https`, no user, query or fragment. Compared with `iss` and with the discovery document character by character. */
+  readonly url: string
+  /** Where the discovery document is when not at `URL/.well-known/openid-configuration`. */
+  readonly discoveryURL?: string
+  /** PEM. When given, it alone is trusted for this issuer; otherwise the certificate authorities that Node comes with. */
+  readonly certificateAuthority?: string
+  /** At least one; a token must be meant for one of them. */
+  readonly audiences: readonly string[]
+  /** Default {@link DEFAULT_ALGORITHMS}. */
+  readonly algorithms?: readonly SigningAlgorithm[]
+  /** What `postern client login` signs in with; a public client. */
+  readonly client: { readonly id: string; readonly scopes: readonly string[] }
+  readonly claimMappings: ClaimMappings
+  readonly claimValidationRules: readonly ClaimValidationRule[]
+}
+
+/** What a client has to know to sign in at an issuer. Nothing of it is secret. */
+export interface SignInParameters {
+  readonly issuer: string
+  readonly clientId: string
+  readonly scopes: readonly string[]
+  /** PEM; absent when the issuer's certificate is one that everybody trusts. */
+  readonly certificateAuthority?: string
+}
+
+/** The public part of an issuer's options. */
+export function signInParameters({ url, client, certificateAuthority }: IssuerOptions): SignInParameters {
+  return {
+    issuer: url,
+    clientId: client.id,
+    scopes: client.scopes,
+    ...(certificateAuthority !== undefined && { certificateAuthority }),
+  }
+}
+
+/** @throws TypeError for options that no issuer can be accepted with; the document's schema finds these first. */
+export function assertIssuerOptions(issuers: readonly IssuerOptions[]): void {
+  if (issuers.length === 0) throw new TypeError('at least one issuer is needed')
+  const urls = new Set(issuers.map(({ url }) => url))
+  if (urls.size < issuers.length) throw new TypeError('an issuer is listed twice')
+  for (const { url, discoveryURL, audiences, algorithms = DEFAULT_ALGORITHMS, claimMappings } of issuers) {
+    if (!isPlainHttps(url)) throw new TypeError('the URL of an issuer is https without user, query and fragment')
+    if (discoveryURL !== undefined && !isPlainHttps(discoveryURL)) throw new TypeError('a discovery URL is https')
+    if (audiences.length === 0 || audiences.includes('')) throw new TypeError('an issuer needs an audience')
+    if (algorithms.length === 0 || !algorithms.every((name) => SIGNING_ALGORITHMS.includes(name))) {
+      throw new TypeError(`algorithms are some of ${SIGNING_ALGORITHMS.join(', ')}`)
+    }
+    if (claimMappings.username.claim === '') throw new TypeError('an issuer needs a username claim')
+  }
+}
+
+function isPlainHttps(text: string): boolean {
+  const url = URL.parse(text)
+  return url?.protocol === 'https:' && !/[?#@]/.test(text)
+}

@@ -1,0 +1,17 @@
+import { type PrivateDetail, type StatusError, serviceUnavailable, unauthorized } from '../kube/status.ts'
+
+/**
+ * A 401 whose message says what was wrong and what to do. kubectl prints it after `error: You must be logged in to the
+ * server`.
+ *
+ * @param sentence one plain sentence without a full stop. It repeats nothing of the token but its times.
+ */
+export function refusal(sentence: string, options?: PrivateDetail): StatusError {
+  return unauthorized(`${sentence}; sign in with "postern client login"`, options)
+}
+
+/** A 503 for a credential that cannot be checked now, which is no reason to sign in again. */
+export function issuerUnavailable(options: PrivateDetail): StatusError {
+  const message = 'the identity provider cannot be reached, so the token cannot be checked; try again shortly'
+  return serviceUnavailable(message, options)
+}

@@ -1,0 +1,53 @@
+import type { Condition } from './conditions.ts'
+import { compileConditions } from './conditions.ts'
+import { casbinLine } from './casbin.ts'
+import type { CasbinFields } from './casbin.ts'
+import { policyLine } from './casbin-model.ts'
+import type { PolicyLine } from './casbin-model.ts'
+import type { Policy, Rule } from './policy-set.ts'
+
+/** A rule with everything that is known of it before the first request. */
+export interface CompiledRule {
+  readonly policy: Policy
+  readonly rule: Rule
+  /** Place in the order of the policies, from 0. */
+  readonly ordinal: number
+  /** Place in the order in which Casbin reads: rules that deny, then rules that allow, the first of these last. */
+  readonly rank: number
+  readonly line: PolicyLine
+  readonly casbinLine: CasbinFields
+  /** What its policy demands of the circumstances; null for nothing. */
+  readonly condition: NamedCondition | null
+}
+
+export interface NamedCondition extends Condition {
+  /** The same for policies that demand the same. Without spaces. */
+  readonly id: string
+}
+
+/** In the order of the policies. */
+export function compileRules(policies: readonly Policy[]): readonly CompiledRule[] {
+  const conditions = new Map<string, NamedCondition>()
+  const total = policies.reduce((sum, policy) => sum + policy.rules.length, 0)
+  const compiled: CompiledRule[] = []
+  for (const policy of policies) {
+    const condition = namedCondition(policy, conditions)
+    for (const rule of policy.rules) {
+      const line = policyLine(policy, rule, condition?.id ?? '')
+      const ordinal = compiled.length
+      const rank = rule.effect === 'deny' ? ordinal : 2 * total - ordinal
+      compiled.push({ policy, rule, ordinal, rank, line, casbinLine: casbinLine(line), condition })
+    }
+  }
+  return compiled
+}
+
+function namedCondition({ conditions }: Policy, known: Map<string, NamedCondition>): NamedCondition | null {
+  if (conditions === undefined) return null
+  const key = JSON.stringify(conditions)
+  const existing = known.get(key)
+  if (existing !== undefined) return existing
+  const condition = { ...compileConditions(conditions), id: `condition-${known.size + 1}` }
+  known.set(key, condition)
+  return condition
+}

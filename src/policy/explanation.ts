@@ -1,0 +1,14 @@
+import type { RequestInfo } from '../kube/request-info.ts'
+import type { Decision } from './authorizer.ts'
+
+/** A request and what became of it, as `postern policy explain -o json` prints it. */
+export interface Explanation {
+  readonly requestInfo: RequestInfo
+  readonly decision: Omit<Decision, 'obligations'>
+}
+
+/** The one shape in which a decision is shown to programs. */
+export function explanation(requestInfo: RequestInfo, decision: Decision): Explanation {
+  const { effect, rule, location, policyRevision, reason, nearest } = decision
+  return { requestInfo, decision: { effect, rule, location, policyRevision, reason, nearest } }
+}

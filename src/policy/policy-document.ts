@@ -1,0 +1,179 @@
+import { z } from 'zod'
+import { duration } from '../document/duration.ts'
+import { conditionsSchema } from './conditions.ts'
+
+/** A `*` more would let a long name of a caller's choosing cost much to match. */
+const GLOB = /^(?!(?:[^*]*\*){3})/
+
+const RESERVED_NAME = /^(?!postern\b)/
+
+const word = (expected: string, pattern: RegExp) => z.string({ error: expected }).regex(pattern, { error: expected })
+
+const policyName = word('lower-case letters, digits, "-" and ".", not beginning with "postern"', RESERVED_NAME)
+  .regex(/^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/, {
+    error: 'lower-case letters, digits, "-" and ".", 63 characters at most',
+  })
+  .describe('Name of the policy, once among all policies. Rules are called by it: `payments-developers#1`.')
+
+const exactName = word(
+  'an exact name without "*" (the group system:authenticated is everybody who signed in)',
+  /^(?!\s)[^*\p{Cc}]{1,256}(?<!\s)$/u,
+)
+
+const socketPattern = word(
+  'a socket name, in which up to two "*" stand for any characters',
+  /^[a-z0-9*](?:[a-z0-9.*-]{0,61}[a-z0-9*])?$/,
+).regex(GLOB, { error: 'at most two "*"' })
+
+const verb = word(
+  'a verb such as get, list or create in lower case, or "*" alone',
+  /^(?:\*|[a-z][a-z0-9-]{0,62}(?::[a-z:-]{1,128})?)$/,
+)
+
+const apiGroup = word(
+  'an API group such as apps, "" for the core group, or "*" alone',
+  /^(?:\*|[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|)$/,
+)
+
+const resource = word(
+  'a plural such as pods, with its subresource as in pods/exec, or "*" in place of either',
+  /^(?:\*|[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?:\/(?:\*|[a-z0-9][a-z0-9._-]{0,252}))?$/,
+)
+
+const namespacePattern = word(
+  'a namespace, in which up to two "*" stand for any characters',
+  /^[a-z0-9*](?:[a-z0-9*-]{0,61}[a-z0-9*])?$/,
+).regex(GLOB, { error: 'at most two "*"' })
+
+const namePattern = word(
+  'the name of an object, in which up to two "*" stand for any characters',
+  /^[^\s/%?[\]{}\p{Cc}]{1,253}$/u,
+).regex(GLOB, { error: 'at most two "*"' })
+
+const nonResourceURL = word(
+  'a path such as /version, or a beginning of paths such as "/metrics*"; "*" alone is any path',
+  /^(?:\*|\/[^\s*?#\\\p{Cc}]*\*?)$/u,
+)
+
+const some = <T extends z.ZodType>(entry: T) => z.array(entry).min(1).readonly()
+
+const effect = z
+  .enum(['allow', 'deny'])
+  .default('allow')
+  .describe('What the rule says of the requests that it matches. A deny wins over every allow.')
+
+const verbs = some(verb).describe(
+  'Kubernetes verbs: get, list, watch, create, update, patch, delete, deletecollection; `*` is any. ' +
+    'For nonResourceURLs the lower-case HTTP method. bind, escalate and impersonate count only when they are named.',
+)
+
+const sessionSchema = z
+  .strictObject({
+    record: z
+      .enum(['required', 'best-effort', 'off'])
+      .optional()
+      .describe(
+        "Recording of the session. `required` ends the session when it cannot be recorded. Default: the socket's.",
+      ),
+    maxDuration: duration({ minimum: '1s' }).optional().describe('The session ends after this time.'),
+    idleTimeout: duration({ minimum: '1s' }).optional().describe('The session ends when nothing passed for this time.'),
+  })
+  .readonly()
+  .describe('What is demanded of an exec, attach or port-forward that the rule allows.')
+
+const resourceRuleSchema = z
+  .strictObject({
+    effect,
+    verbs,
+    apiGroups: some(apiGroup).optional().describe('API groups; `""` is the core group, `*` is any. Default: any.'),
+    resources: some(resource).describe(
+      'Plurals, with a subresource as in `pods/log`. `*` is everything except the subresources that run code or hand ' +
+        'out credentials: pods/exec, pods/attach, pods/portforward, pods/ephemeralcontainers, */proxy and ' +
+        'serviceaccounts/token are granted only by name, as in `pods/exec`, `pods/*` or `*/*`.',
+    ),
+    namespaces: some(namespacePattern)
+      .optional()
+      .describe(
+        'Namespaces; `*` stands for any characters. Default: any, and also requests over all namespaces and ' +
+          'cluster-scoped objects, which no entry of this list allows.',
+      ),
+    resourceNames: some(namePattern)
+      .optional()
+      .describe(
+        'Names of objects; `*` stands for any characters. Default: any. No entry allows a request that carries no ' +
+          'name: create, deletecollection, and list and watch without the field selector `metadata.name=NAME`.',
+      ),
+    session: sessionSchema.optional(),
+  })
+  .refine((rule) => rule.effect === 'allow' || rule.session === undefined, {
+    path: ['session'],
+    error: 'stands in a rule that denies',
+    params: { expected: 'it only in rules that allow' },
+    when: ({ value }) => typeof value === 'object' && value !== null,
+  })
+  .readonly()
+
+const nonResourceRuleSchema = z
+  .strictObject({
+    effect,
+    verbs,
+    nonResourceURLs: some(nonResourceURL).describe(
+      'Paths outside the resources of the API, exact, or a beginning followed by `*`; `*` alone is any.',
+    ),
+  })
+  .readonly()
+
+const testSchema = z
+  .strictObject({
+    name: z.string().min(1).describe('What the test shows, in words.'),
+    as: z
+      .strictObject({
+        user: exactName.describe('Username of the caller.'),
+        groups: z.array(exactName).readonly().default([]).describe('Groups of the caller.'),
+      })
+      .readonly()
+      .describe('Who asks.'),
+    request: z.string().min(1).describe('What is asked, in the words of kubectl: `get secrets/db -n default`.'),
+    expect: z.enum(['allow', 'deny']).describe('The decision that is right; `deny` also when no rule matches.'),
+  })
+  .readonly()
+
+/** One policy document as it is written. Durations are milliseconds once parsed. */
+export const policyDocumentSchema = z
+  .strictObject({
+    apiVersion: z.literal('postern.dev/v1alpha1').describe('Version of this format.'),
+    kind: z.literal('Policy').describe('What the document is.'),
+    metadata: z.strictObject({ name: policyName }).readonly().describe('What the policy is called.'),
+    spec: z
+      .strictObject({
+        sockets: some(socketPattern)
+          .optional()
+          .describe('Sockets that the policy is about; `*` stands for any characters. Default: all.'),
+        subjects: z
+          .strictObject({
+            groups: z.array(exactName).readonly().default([]).describe('Groups, exact.'),
+            users: z.array(exactName).readonly().default([]).describe('Usernames, exact.'),
+          })
+          .refine((subjects) => subjects.groups.length + subjects.users.length > 0, {
+            error: 'names nobody',
+            params: { expected: 'a group or a user (the group system:authenticated is everybody who signed in)' },
+          })
+          .readonly()
+          .describe('Whom the policy is about: members of any of the groups, and the users.'),
+        conditions: conditionsSchema.optional(),
+        rules: some(z.union([resourceRuleSchema, nonResourceRuleSchema])).describe(
+          'Rules about resources (`resources`) or about other paths (`nonResourceURLs`). Order has no meaning.',
+        ),
+      })
+      .readonly()
+      .describe('What the policy says.'),
+    tests: z.array(testSchema).readonly().default([]).describe('Examples that `postern policy test` checks.'),
+  })
+  .readonly()
+  .describe('Who may do what. What no rule allows is denied.')
+
+export type PolicyDocument = z.output<typeof policyDocumentSchema>
+export type ResourceRule = z.output<typeof resourceRuleSchema>
+export type NonResourceRule = z.output<typeof nonResourceRuleSchema>
+export type PolicyTest = z.output<typeof testSchema>
+export type SessionDemands = z.output<typeof sessionSchema>

@@ -1,0 +1,105 @@
+import { createHash } from 'node:crypto'
+import { DocumentError, mistakeAt } from '../document/document.ts'
+import { inspectDocuments } from '../document/document-stream.ts'
+import type { Mistake } from '../document/document.ts'
+import type { Conditions } from './conditions.ts'
+import { discoveryPolicy } from './discovery-policy.ts'
+import { policyDocumentSchema } from './policy-document.ts'
+import type { NonResourceRule, PolicyDocument, PolicyTest, ResourceRule } from './policy-document.ts'
+
+/** A rule with its name and its place. */
+export type Rule = (ResourceRule | NonResourceRule) & {
+  /** `POLICY#N`, N counting from 1. */
+  readonly id: string
+  /** `FILE:LINE`. */
+  readonly location: string
+}
+
+/** What one policy document says. */
+export interface Policy {
+  readonly name: string
+  /** Undefined means any. */
+  readonly sockets: readonly string[] | undefined
+  readonly subjects: { readonly groups: readonly string[]; readonly users: readonly string[] }
+  readonly conditions: Conditions | undefined
+  readonly rules: readonly Rule[]
+  readonly tests: readonly PolicyTest[]
+}
+
+/** One revision of the policy, whole. */
+export interface PolicySet {
+  /** `sha256:…` over what decides: names, subjects, sockets, conditions and rules, without comments, places and tests. */
+  readonly revision: string
+  /** In order of name, whatever the order of files, and then the built-in ones. */
+  readonly policies: readonly Policy[]
+}
+
+/** The text of one file. */
+export interface PolicyFile {
+  /** Its name, as it is to appear in locations and mistakes. */
+  readonly file: string
+  readonly text: string
+}
+
+/**
+ * Reads policy files, each with one or more documents, whole or not at all. No files grant nothing but discovery.
+ *
+ * @throws DocumentError with every mistake of every file.
+ */
+export function loadPolicies(files: readonly PolicyFile[]): PolicySet {
+  const mistakes: Mistake[] = []
+  const policies: Policy[] = []
+  const places = new Map<string, string>()
+  for (const { file, text } of files) {
+    for (const document of inspectDocuments(policyDocumentSchema, text, file)) {
+      mistakes.push(...document.mistakes)
+      const path = ['metadata', 'name']
+      const name = document.sound?.metadata?.name
+      const place = `${file}:${document.lineOf(path)}`
+      const first = name === undefined ? undefined : places.get(name)
+      if (first !== undefined) mistakes.push(mistakeAt(document, path, `is the name of the policy at ${first} too`))
+      else if (name !== undefined) places.set(name, place)
+      if (document.value !== null) {
+        policies.push(toPolicy(document.value, (rule) => `${file}:${document.lineOf(['spec', 'rules', rule])}`))
+      }
+    }
+  }
+  if (mistakes.length > 0) throw new DocumentError(mistakes)
+  return policySet(policies)
+}
+
+/** The policy set of these policies and the built-in ones. */
+function policySet(policies: readonly Policy[]): PolicySet {
+  const ordered = policies.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+  const all = [...ordered, toPolicy(discoveryPolicy, () => 'built-in')]
+  const decisive = all.map(({ tests: _tests, ...policy }) => ({
+    ...policy,
+    rules: policy.rules.map(({ location: _location, ...rule }) => rule),
+  }))
+  const digest = createHash('sha256').update(canonicalJson(decisive)).digest('hex')
+  return { revision: `sha256:${digest}`, policies: all }
+}
+
+function toPolicy({ metadata, spec, tests }: PolicyDocument, locationOf: (rule: number) => string): Policy {
+  return {
+    name: metadata.name,
+    sockets: spec.sockets,
+    subjects: spec.subjects,
+    conditions: spec.conditions,
+    rules: spec.rules.map((rule, index) => ({
+      ...rule,
+      id: `${metadata.name}#${index + 1}`,
+      location: locationOf(index),
+    })),
+    tests,
+  }
+}
+
+/** JSON with the keys of every object in order. */
+function canonicalJson(value: unknown): string {
+  return JSON.stringify(value, (_, inner: unknown) =>
+    typeof inner === 'object' && inner !== null && !Array.isArray(inner)
+      ? Object.fromEntries(Object.entries(inner).toSorted(([a], [b]) => (a < b ? -1 : 1)))
+      : inner,
+  )
+}

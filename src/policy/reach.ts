@@ -1,0 +1,106 @@
+import type { CompiledRule } from './compiled-rule.ts'
+import { DISCOVERY } from './discovery-policy.ts'
+import type { PatternMatcher } from './pattern-matcher.ts'
+import type { ResourceRule } from './policy-document.ts'
+
+/**
+ * What a subject may do on a socket, in the shape of `SubjectRulesReviewStatus`.
+ *
+ * @see k8s.io/api `authorization/v1/types.go` (v0.36)
+ */
+export interface FlatRules {
+  readonly resourceRules: readonly {
+    readonly verbs: readonly string[]
+    readonly apiGroups: readonly string[]
+    readonly resources: readonly string[]
+    /** Absent means any. */
+    readonly resourceNames?: readonly string[]
+  }[]
+  readonly nonResourceRules: readonly {
+    readonly verbs: readonly string[]
+    readonly nonResourceURLs: readonly string[]
+  }[]
+  /** True when a rule denies or depends on circumstances, which this shape cannot say. */
+  readonly incomplete: boolean
+  /** Why it is incomplete; empty otherwise. */
+  readonly evaluationError: string
+}
+
+/** The rules that allow something in a namespace; those for objects at the cluster scope are in every namespace. */
+export function flattenRules(rules: readonly CompiledRule[], namespace: string, matches: PatternMatcher): FlatRules {
+  const allowing = rules.filter(({ rule, line }) => rule.effect === 'allow' && matches(namespace, line.namespaces))
+  const reasons = [
+    ...(rules.some(({ rule }) => rule.effect === 'deny') ? ['rules that deny are not listed'] : []),
+    ...(rules.some(({ condition }) => condition !== null)
+      ? ['some rules depend on the time or the source address']
+      : []),
+  ]
+  return {
+    resourceRules: allowing.flatMap(({ rule }) => {
+      if (!('resources' in rule)) return []
+      const { verbs, apiGroups = ['*'], resources, resourceNames } = rule
+      return [{ verbs, apiGroups, resources, ...(resourceNames === undefined ? {} : { resourceNames }) }]
+    }),
+    nonResourceRules: allowing.flatMap(({ rule }) => {
+      if (!('nonResourceURLs' in rule)) return []
+      const { verbs, nonResourceURLs } = rule
+      return [{ verbs, nonResourceURLs }]
+    }),
+    incomplete: reasons.length > 0,
+    evaluationError: reasons.join('; '),
+  }
+}
+
+/** Whether any of the rules allows something beyond what is built in. */
+export function allowsAnything(rules: readonly CompiledRule[]): boolean {
+  return rules.some((rule) => rule.rule.effect === 'allow' && !isBuiltIn(rule))
+}
+
+export function isBuiltIn({ policy }: CompiledRule): boolean {
+  return policy.name === DISCOVERY
+}
+
+/** How many namespaces a summary names. */
+const MAX_NAMESPACES = 3
+
+/** What the rules allow, in short: `read`, `write in default`, `exec in default, payments`. Denials are left out. */
+export function summarizeRules(rules: readonly CompiledRule[]): readonly string[] {
+  const resourceRules = rules.flatMap(({ rule }) => ('resources' in rule && rule.effect === 'allow' ? [rule] : []))
+  return Object.entries(WORDS).flatMap(([word, covers]) => {
+    const scopes = resourceRules.filter(covers).map((rule) => rule.namespaces)
+    return scopes.length === 0 ? [] : [`${word}${inNamespaces(scopes)}`]
+  })
+}
+
+const WORDS: Readonly<Record<string, (rule: ResourceRule) => boolean>> = {
+  read: (rule) => plain(rule) && includes(rule.verbs, ['get', 'list', 'watch', '*']),
+  write: (rule) =>
+    plain(rule) && includes(rule.verbs, ['create', 'update', 'patch', 'delete', 'deletecollection', '*']),
+  exec: (rule) => opens(rule, 'exec'),
+  attach: (rule) => opens(rule, 'attach'),
+  'port-forward': (rule) => opens(rule, 'portforward'),
+  proxy: ({ resources }) => resources.some((resource) => resource.endsWith('/proxy') || resource === '*/*'),
+}
+
+/** Names a resource, and not only subresources. */
+function plain({ resources }: ResourceRule): boolean {
+  return resources.some((resource) => !resource.includes('/'))
+}
+
+function opens({ verbs, resources }: ResourceRule, subresource: string): boolean {
+  return (
+    includes(verbs, ['create', '*']) &&
+    includes(resources, [`pods/${subresource}`, `*/${subresource}`, 'pods/*', '*/*'])
+  )
+}
+
+function includes(values: readonly string[], any: readonly string[]): boolean {
+  return any.some((value) => values.includes(value))
+}
+
+function inNamespaces(scopes: readonly ResourceRule['namespaces'][]): string {
+  if (scopes.includes(undefined)) return ''
+  const namespaces = [...new Set(scopes.flatMap((scope) => scope ?? []))]
+  const more = namespaces.length > MAX_NAMESPACES ? ', …' : ''
+  return ` in ${namespaces.slice(0, MAX_NAMESPACES).join(', ')}${more}`
+}

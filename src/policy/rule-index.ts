@@ -1,0 +1,165 @@
+import type { Subject } from '../kube/subject.ts'
+import type { CompiledRule, NamedCondition } from './compiled-rule.ts'
+import { allowsAnything } from './reach.ts'
+import type { PatternMatcher } from './pattern-matcher.ts'
+import { ALL, groupTerm, subjectTerms, userTerm } from './request-terms.ts'
+import type { RequestInfoTerms } from './request-terms.ts'
+
+/** Stands for any value at a level of the index. */
+const ANY = '*'
+
+/** A rule that would need more places than this in the index is found by fewer of its words. */
+const MAX_PLACES = 256
+
+/** The rules that say the same of whom and where they are about. */
+export interface Audience {
+  /** In the order of the policies. */
+  readonly rules: readonly CompiledRule[]
+  /** Whether one of them allows something and is not built in. */
+  readonly allows: boolean
+  readonly sockets: string
+  readonly conditions: readonly NamedCondition[]
+}
+
+/**
+ * Finds the few rules that may match a request. It only narrows: every rule that matches is among the candidates, and
+ * whether a candidate matches is for Casbin to say.
+ */
+export class RuleIndex {
+  readonly #matches: PatternMatcher
+  readonly #root = new Branch()
+  readonly #byTerm = new Map<string, Audience[]>()
+  /** By subject and socket; subjects never change, and sockets are few. */
+  readonly #known = new WeakMap<Subject, Map<string, ReadonlySet<Audience>>>()
+
+  constructor(rules: readonly CompiledRule[], matches: PatternMatcher) {
+    this.#matches = matches
+    for (const group of Map.groupBy(rules, audienceKey).values()) this.#add(group)
+  }
+
+  #add(rules: readonly CompiledRule[]): void {
+    const [first] = rules
+    if (first === undefined) return
+    const conditions = new Set(rules.map((rule) => rule.condition).filter((condition) => condition !== null))
+    const audience = {
+      rules,
+      allows: allowsAnything(rules),
+      sockets: first.line.sockets,
+      conditions: [...conditions],
+    }
+    for (const rule of rules) this.#root.add(rule, audience, placesOf(rule))
+    const { users, groups } = first.policy.subjects
+    for (const term of new Set([...users.map(userTerm), ...groups.map(groupTerm)])) {
+      const audiences = this.#byTerm.get(term)
+      if (audiences === undefined) this.#byTerm.set(term, [audience])
+      else audiences.push(audience)
+    }
+  }
+
+  /** The rules about a subject on a socket. */
+  audiences(subject: Subject, socket: string): ReadonlySet<Audience> {
+    let bySocket = this.#known.get(subject)
+    if (bySocket === undefined) this.#known.set(subject, (bySocket = new Map<string, ReadonlySet<Audience>>()))
+    let audiences = bySocket.get(socket)
+    if (audiences === undefined) {
+      const all = subjectTerms(subject).flatMap((term) => this.#byTerm.get(term) ?? [])
+      audiences = new Set(all.filter((audience) => this.#matches(socket, audience.sockets)))
+      bySocket.set(socket, audiences)
+    }
+    return audiences
+  }
+
+  /** The rules that may match, in order of rank. */
+  candidates(audiences: ReadonlySet<Audience>, terms: RequestInfoTerms): readonly CompiledRule[] {
+    const found = new Set<CompiledRule>()
+    this.#root.collect(audiences, lookups(terms), 0, found)
+    return [...found]
+      .filter(({ line }) => this.#matches(terms.namespace, line.namespaces) && this.#matches(terms.name, line.names))
+      .sort((a, b) => a.rank - b.rank)
+  }
+}
+
+function audienceKey({ policy, line }: CompiledRule): string {
+  return JSON.stringify([policy.subjects.users.toSorted(), policy.subjects.groups.toSorted(), line.sockets])
+}
+
+/** One level of the index: resource, verb, namespace, name. The last one holds the rules. */
+class Branch {
+  readonly #below = new Map<string, Branch>()
+  readonly #rules = new Map<Audience, CompiledRule[]>()
+
+  add(rule: CompiledRule, audience: Audience, [words, ...below]: readonly (readonly string[])[]): void {
+    if (words === undefined) {
+      const rules = this.#rules.get(audience)
+      if (rules === undefined) this.#rules.set(audience, [rule])
+      else rules.push(rule)
+      return
+    }
+    for (const word of new Set(words)) {
+      let branch = this.#below.get(word)
+      if (branch === undefined) this.#below.set(word, (branch = new Branch()))
+      branch.add(rule, audience, below)
+    }
+  }
+
+  collect(
+    audiences: ReadonlySet<Audience>,
+    levels: readonly (readonly string[])[],
+    depth: number,
+    into: Set<CompiledRule>,
+  ): void {
+    const words = levels[depth]
+    if (words === undefined) this.#collectRules(audiences, into)
+    else for (const word of words) this.#below.get(word)?.collect(audiences, levels, depth + 1, into)
+  }
+
+  #collectRules(audiences: ReadonlySet<Audience>, into: Set<CompiledRule>): void {
+    const [fewer, more] = audiences.size < this.#rules.size ? [audiences, this.#rules] : [this.#rules, audiences]
+    for (const audience of fewer.keys()) {
+      if (more.has(audience)) for (const rule of this.#rules.get(audience) ?? []) into.add(rule)
+    }
+  }
+}
+
+/** The words that a rule is found by, at each level. */
+function placesOf({ rule }: CompiledRule): readonly (readonly string[])[] {
+  if (!('resources' in rule)) return [rule.nonResourceURLs.map(pathWord), rule.verbs, [ANY], [ANY]]
+  const spanning = rule.effect === 'deny'
+  const levels = [
+    rule.resources,
+    rule.verbs,
+    exactWords(rule.namespaces, spanning),
+    exactWords(rule.resourceNames, spanning),
+  ]
+  for (let level = levels.length - 1; level > 0 && places(levels) > MAX_PLACES; level -= 1) levels[level] = [ANY]
+  return levels
+}
+
+function places(levels: readonly (readonly string[])[]): number {
+  return levels.reduce((product, words) => product * words.length, 1)
+}
+
+function exactWords(patterns: readonly string[] | undefined, spanning: boolean): readonly string[] {
+  if (patterns === undefined || patterns.some((pattern) => pattern.includes('*'))) return [ANY]
+  return spanning ? [...patterns, ALL] : patterns
+}
+
+/** The words that may lead to a rule that matches. */
+function lookups({ resource, verb, namespace, name }: RequestInfoTerms): readonly (readonly string[])[] {
+  return [resourceWords(resource), [verb.startsWith('/') ? verb.slice(1) : verb, ANY], [namespace, ANY], [name, ANY]]
+}
+
+function resourceWords(term: string): readonly string[] {
+  if (term.startsWith('/')) return [term, pathWord(`${term}*`), '/*']
+  const [resource = '', ...rest] = term.split('/')
+  const subresource = rest.at(-1)
+  if (subresource === undefined) return [resource, ANY]
+  return [`${resource}/${subresource}`, `${resource}/*`, `*/${subresource}`, '*/*', ANY]
+}
+
+/** Paths with a `*` are found by their first segment when that is whole. */
+function pathWord(url: string): string {
+  if (!url.endsWith('*')) return url
+  const [, first = '', ...rest] = url.split('/')
+  return rest.length > 0 ? `/${first}/*` : '/*'
+}

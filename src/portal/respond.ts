@@ -1,0 +1,51 @@
+import type { ErrorRequestHandler, RequestHandler, Response } from 'express'
+import { badRequest, internalError, renderStatus, StatusError } from '../kube/status.ts'
+
+/**
+ * Headers of every answer: nothing of ours is framed, sniffed, cached or told to others, and pages load nothing.
+ * `styleHash` is the CSP source of the only style there is.
+ */
+export function securityHeaders(styleHash: string): RequestHandler {
+  const headers = {
+    'Content-Security-Policy': `default-src 'none'; style-src '${styleHash}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`,
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+    'Cross-Origin-Opener-Policy': 'same-origin',
+    'Cross-Origin-Resource-Policy': 'same-origin',
+    'Cache-Control': 'no-store',
+  }
+  return (_request, response, next) => {
+    response.set(headers)
+    next()
+  }
+}
+
+/** Answers with an object of an API. */
+export function respond(response: Response, statusCode: number, object: unknown): void {
+  response
+    .status(statusCode)
+    .set('Content-Type', 'application/json')
+    .send(Buffer.from(`${JSON.stringify(object)}\n`))
+}
+
+/** Renders whatever a handler threw as a Status. `report` is told of all but plain refusals. */
+export function respondWithError(report: (error: Error) => void): ErrorRequestHandler {
+  return (error: unknown, request, response, next) => {
+    const { status } = toStatusError(error)
+    if (status.code >= 500) report(error instanceof Error ? error : new Error(String(error)))
+    if (response.headersSent) {
+      next(error)
+      return
+    }
+    if (status.code === 401) response.set('WWW-Authenticate', 'Bearer realm="postern"')
+    if (request.method === 'POST') response.set('Connection', 'close')
+    response.status(status.code).set('Content-Type', 'application/json').send(renderStatus(status))
+  }
+}
+
+function toStatusError(error: unknown): StatusError {
+  if (error instanceof StatusError) return error
+  // Express throws it for a path whose escapes are malformed.
+  if (error instanceof URIError) return badRequest('the path holds a malformed escape')
+  return internalError('the portal failed to handle the request', { cause: error })
+}

@@ -1,0 +1,59 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/** A client certificate with its chain, and its private key, all PEM. */
+export interface ClientCertificate {
+  readonly certificate: string
+  readonly key: string
+}
+
+/** The certificates of a PEM text, in order. @throws Error when one cannot be read or there is none. */
+function readCertificates(pem: string, what: string): readonly X509Certificate[] {
+  const found = pem.match(CERTIFICATE) ?? []
+  if (found.length === 0) throw new Error(`${what} holds no PEM certificate`)
+  return found.map((text) => {
+    try {
+      return new X509Certificate(text)
+    } catch (error) {
+      throw new Error(`${what} holds a certificate that cannot be read`, { cause: error })
+    }
+  })
+}
+
+/**
+ * Makes sure that something can be verified with a bundle of certificate authorities. `what` names it in messages.
+ *
+ * @throws Error with one phrase
+ */
+export function checkAuthorities(pem: string, what: string, atMs: number): void {
+  const authorities = readCertificates(pem, what)
+  const [first] = authorities
+  if (first !== undefined && authorities.every((authority) => authority.validToDate.getTime() < atMs)) {
+    throw new Error(`${what} expired on ${first.validToDate.toISOString()}`)
+  }
+}
+
+/**
+ * Makes sure that a client certificate is in force and belongs to its key. `what` names it in messages.
+ *
+ * @throws Error with one phrase
+ */
+export function checkClientCertificate({ certificate, key }: ClientCertificate, what: string, atMs: number): void {
+  const [leaf] = readCertificates(certificate, what)
+  if (leaf === undefined) return
+  if (leaf.validToDate.getTime() < atMs) throw new Error(`${what} expired on ${leaf.validToDate.toISOString()}`)
+  if (leaf.validFromDate.getTime() > atMs) {
+    throw new Error(`${what} is not valid before ${leaf.validFromDate.toISOString()}`)
+  }
+  if (!leaf.checkPrivateKey(readPrivateKey(key, what))) throw new Error(`the key of ${what} belongs to another one`)
+}
+
+function readPrivateKey(pem: string, what: string): ReturnType<typeof createPrivateKey> {
+  try {
+    return createPrivateKey(pem)
+  } catch {
+    // OpenSSL's own words would not help, and may quote the input.
+    throw new Error(`the key of ${what} is not a PEM private key without passphrase`)
+  }
+}

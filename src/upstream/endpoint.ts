@@ -1,0 +1,124 @@
+import { isIP } from 'node:net'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import { checkAuthorities, checkClientCertificate } from './certificates.ts'
+import { CertificateOnly, type Credential, FixedToken } from './credential.ts'
+import type { Problems } from './endpoint-error.ts'
+import { readSmallFile } from './small-file.ts'
+import { TokenFile } from './token-file.ts'
+
+/** Certificates or a key may have at most so many bytes. */
+const MAX_PEM_BYTES = 1024 * 1024
+
+/** Where an API server is, how its identity is verified, and who we are there. */
+export interface Endpoint {
+  /** Name or address to dial, IPv6 without brackets. */
+  readonly host: string
+  readonly port: number
+  /** Value of `Host`. */
+  readonly authority: string
+  /** Path of the server's URL, put before every target; empty or without a trailing slash. */
+  readonly pathPrefix: string
+  /** Name or address that the server's certificate must hold. */
+  readonly serverName: string
+  /** Trusted authorities and our client certificate. TLS 1.2 or later. */
+  readonly secureContext: SecureContext
+  /** Closed by whoever owns the endpoint; an upstream made of it does that in its own `close`. */
+  readonly credential: Credential
+}
+
+/** Text that stands in a file or was given. */
+export type Text = { readonly file: string } | { readonly value: string }
+
+/** What an endpoint is made of. */
+export interface EndpointParts {
+  /** `https://HOST[:PORT][/PATH]`. */
+  readonly server: string
+  /** PEM. Absent means the authorities that Node trusts. */
+  readonly certificateAuthority?: Text | undefined
+  /** Name that the server's certificate must hold when it is not the host of `server`. */
+  readonly tlsServerName?: string | undefined
+  /** Bearer token. A file is read again when it changes. */
+  readonly token?: Text | undefined
+  /** PEM. */
+  readonly clientCertificate?: { readonly certificate: Text; readonly key: Text } | undefined
+}
+
+/**
+ * Reads the files and checks everything. Undefined when something is wrong, which is then in `problems`.
+ *
+ * @param now milliseconds since the epoch, for certificates that have expired
+ */
+export async function buildEndpoint(
+  parts: EndpointParts,
+  problems: Problems,
+  now = Date.now(),
+): Promise<Endpoint | undefined> {
+  const address = await problems.attempt(() => parseServer(parts.server))
+  const ca = await problems.attempt(() => readAuthorities(parts.certificateAuthority, now))
+  const client = await problems.attempt(() => readClientCertificate(parts.clientCertificate, now))
+  if (parts.tlsServerName === '') problems.add('the TLS server name is empty')
+  if (parts.token === undefined && parts.clientCertificate === undefined) {
+    problems.add('there is neither a token nor a client certificate to sign in with')
+  }
+  const secureContext = await problems.attempt(() =>
+    createSecureContext({ minVersion: 'TLSv1.2', ca, cert: client?.certificate, key: client?.key }),
+  )
+  const credential = await problems.attempt(() => openCredential(parts.token))
+  if (address === undefined || secureContext === undefined || credential === undefined || problems.any) {
+    credential?.close()
+    return undefined
+  }
+  return { ...address, serverName: parts.tlsServerName ?? address.host, secureContext, credential }
+}
+
+function parseServer(server: string): Pick<Endpoint, 'host' | 'port' | 'authority' | 'pathPrefix'> {
+  if (server === '') throw new Error('no server is named')
+  const url = URL.parse(server)
+  if (url === null) throw new Error('the server is not a URL')
+  if (url.protocol !== 'https:') throw new Error('the server is not an https:// URL; a credential needs TLS')
+  if (url.username !== '' || url.password !== '') throw new Error('the server has a user name or a password in its URL')
+  if (url.search !== '' || url.hash !== '') throw new Error('the server has a query or a fragment in its URL')
+  const pathPrefix = url.pathname.replace(/\/+$/, '')
+  if (!/^(?:\/[A-Za-z0-9._~-]+)*$/.test(pathPrefix)) throw new Error('the path in the URL of the server is not plain')
+  return {
+    host: url.hostname.replace(/^\[(.*)\]$/, '$1'),
+    port: url.port === '' ? 443 : Number(url.port),
+    authority: url.host,
+    pathPrefix,
+  }
+}
+
+async function readAuthorities(text: Text | undefined, now: number): Promise<string | undefined> {
+  if (text === undefined) return undefined
+  const pem = await readPem(text)
+  checkAuthorities(pem, `the certificate authority${place(text)}`, now)
+  return pem
+}
+
+async function readClientCertificate(
+  texts: EndpointParts['clientCertificate'],
+  now: number,
+): Promise<{ readonly certificate: string; readonly key: string } | undefined> {
+  if (texts === undefined) return undefined
+  const client = { certificate: await readPem(texts.certificate), key: await readPem(texts.key) }
+  checkClientCertificate(client, `the client certificate${place(texts.certificate)}`, now)
+  return client
+}
+
+async function readPem(text: Text): Promise<string> {
+  return 'file' in text ? await readSmallFile(text.file, MAX_PEM_BYTES) : text.value
+}
+
+function place(text: Text): string {
+  return 'file' in text ? ` ${text.file}` : ''
+}
+
+async function openCredential(token: Text | undefined): Promise<Credential> {
+  if (token === undefined) return new CertificateOnly()
+  return 'file' in token ? await TokenFile.open(token.file) : new FixedToken(token.value.trim())
+}
+
+/** What goes into the TLS server name indication, which has no place for addresses (RFC 6066 section 3). */
+export function serverNameIndication(endpoint: Endpoint): string {
+  return isIP(endpoint.serverName) === 0 ? endpoint.serverName : ''
+}

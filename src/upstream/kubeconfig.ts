@@ -1,0 +1,192 @@
+import { dirname, resolve } from 'node:path'
+import { parse } from 'yaml'
+import { buildEndpoint, type Endpoint, type EndpointParts, type Text } from './endpoint.ts'
+import { Problems } from './endpoint-error.ts'
+import { readSmallFile } from './small-file.ts'
+
+/** A kubeconfig may have at most so many bytes. */
+export const MAX_KUBECONFIG_BYTES = 4 * 1024 * 1024
+
+/** A kubeconfig file and which of its contexts counts. */
+export interface KubeconfigOptions {
+  readonly path: string
+  /** Default: the file's `current-context`. */
+  readonly context?: string | undefined
+}
+
+/** A YAML mapping. */
+type Mapping = Readonly<Record<string, unknown>>
+
+/**
+ * The endpoint that a context of a kubeconfig names.
+ *
+ * Nothing that the file names is ever run. What would run a program, weaken the verification of the server, or
+ * make requests in another name or by another way is refused instead of ignored.
+ *
+ * @throws EndpointError
+ * @see k8s.io/client-go `tools/clientcmd/api/v1/types.go`
+ */
+export async function loadKubeconfig({ path, context }: KubeconfigOptions): Promise<Endpoint> {
+  const problems = new Problems(`kubeconfig ${path}`)
+  const document = await problems.attempt(() => readDocument(path))
+  if (document === undefined) throw problems.toError()
+  const parts = new ContextReader(document, dirname(path), problems).read(context)
+  const endpoint = parts === undefined ? undefined : await buildEndpoint(parts, problems)
+  if (endpoint === undefined) throw problems.toError()
+  return endpoint
+}
+
+async function readDocument(path: string): Promise<Mapping> {
+  const text = await readSmallFile(path, MAX_KUBECONFIG_BYTES)
+  let document: unknown
+  try {
+    document = parse(text, { prettyErrors: false })
+  } catch (error) {
+    throw new Error(`it is not YAML: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+  if (!isMapping(document)) throw new Error('it is not a YAML mapping')
+  return document
+}
+
+/** Finds a context with its cluster and its user, and turns them into what an endpoint is made of. */
+class ContextReader {
+  readonly #document: Mapping
+  readonly #directory: string
+  readonly #problems: Problems
+
+  constructor(document: Mapping, directory: string, problems: Problems) {
+    this.#document = document
+    this.#directory = directory
+    this.#problems = problems
+  }
+
+  /** Undefined when the context or what it names is missing; other mistakes are added and reading goes on. */
+  read(wanted: string | undefined): EndpointParts | undefined {
+    const name = wanted ?? this.#document['current-context']
+    if (typeof name !== 'string' || name === '') {
+      this.#problems.add('it has no current-context, and no context is configured')
+      return undefined
+    }
+    const context = this.#named('contexts', 'context', name)
+    if (context === undefined) return undefined
+    const cluster = this.#referred(context, name, 'clusters', 'cluster')
+    const user = this.#referred(context, name, 'users', 'user')
+    if (cluster === undefined || user === undefined) return undefined
+    return { ...this.#readCluster(cluster), ...this.#readUser(user) }
+  }
+
+  #referred(context: Mapping, contextName: string, list: string, key: string): Named | undefined {
+    const name = context[key]
+    if (typeof name !== 'string' || name === '') {
+      this.#problems.add(`context "${contextName}" names no ${key}`)
+      return undefined
+    }
+    const value = this.#named(list, key, name)
+    return value === undefined ? undefined : { what: `${key} "${name}"`, value }
+  }
+
+  #named(list: string, key: string, name: string): Mapping | undefined {
+    const entries = this.#document[list]
+    const all = Array.isArray(entries) ? entries.filter(isMapping) : []
+    const found = all.filter((entry) => entry['name'] === name)
+    const value = found[0]?.[key]
+    if (found.length === 1 && isMapping(value)) return value
+    if (found.length > 1) this.#problems.add(`there is more than one ${key} "${name}"`)
+    else if (found.length === 1) this.#problems.add(`${key} "${name}" is empty`)
+    else this.#problems.add(`there is no ${key} "${name}"; there is ${names(all)}`)
+    return undefined
+  }
+
+  #readCluster(cluster: Named): Pick<EndpointParts, 'server' | 'certificateAuthority' | 'tlsServerName'> {
+    if (cluster.value['insecure-skip-tls-verify'] === true) {
+      this.#refuse(cluster, 'insecure-skip-tls-verify', 'name the certificate-authority instead')
+    }
+    if (isPresent(cluster.value['proxy-url'])) {
+      this.#refuse(cluster, 'proxy-url', 'the connector dials the API server itself')
+    }
+    return {
+      server: this.#string(cluster, 'server') ?? '',
+      certificateAuthority: this.#text(cluster, 'certificate-authority'),
+      tlsServerName: this.#string(cluster, 'tls-server-name'),
+    }
+  }
+
+  #readUser(user: Named): Pick<EndpointParts, 'token' | 'clientCertificate'> {
+    for (const [key, hint] of REFUSED_USER_KEYS) {
+      if (isPresent(user.value[key])) this.#refuse(user, key, hint)
+    }
+    const tokenFile = this.#string(user, 'tokenFile')
+    const token = this.#string(user, 'token')
+    const certificate = this.#text(user, 'client-certificate')
+    const key = this.#text(user, 'client-key')
+    if ((certificate === undefined) !== (key === undefined)) {
+      const missing = key === undefined ? 'client-key' : 'client-certificate'
+      this.#problems.add(`${user.what} has no ${missing} beside its other half`)
+    }
+    return {
+      token: tokenFile !== undefined ? { file: this.#path(tokenFile) } : token === undefined ? token : { value: token },
+      clientCertificate: certificate !== undefined && key !== undefined ? { certificate, key } : undefined,
+    }
+  }
+
+  #refuse(named: Named, key: string, hint: string): void {
+    this.#problems.add(`${named.what} has ${key}, which is refused: ${hint}`)
+  }
+
+  /** `KEY-data`, which is base64, goes before the file that `KEY` names. */
+  #text(named: Named, key: string): Text | undefined {
+    const data = this.#string(named, `${key}-data`)
+    const file = this.#string(named, key)
+    if (data === undefined) return file === undefined ? undefined : { file: this.#path(file) }
+    if (!/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(data)) this.#problems.add(`${named.what}: ${key}-data is not base64`)
+    return { value: Buffer.from(data, 'base64').toString('latin1') }
+  }
+
+  /** An empty string is none, as in client-go. */
+  #string(named: Named, key: string): string | undefined {
+    const value = named.value[key]
+    if (value === undefined || value === null || value === '') return undefined
+    if (typeof value === 'string') return value
+    this.#problems.add(`${named.what}: ${key} is not a string`)
+    return undefined
+  }
+
+  #path(path: string): string {
+    return resolve(this.#directory, path)
+  }
+}
+
+/** A cluster or a user, with the words that name it in messages. */
+interface Named {
+  readonly what: string
+  readonly value: Mapping
+}
+
+const NO_IMPERSONATION = 'the connector acts as itself, or as the subject when the socket says so'
+const NO_PROGRAMS = 'the connector runs no programs; use a token, a tokenFile or a client certificate'
+const NO_PASSWORDS = 'Kubernetes has no passwords since 1.19; use a token, a tokenFile or a client certificate'
+
+const REFUSED_USER_KEYS: readonly (readonly [string, string])[] = [
+  ['exec', NO_PROGRAMS],
+  ['auth-provider', NO_PROGRAMS],
+  ['username', NO_PASSWORDS],
+  ['password', NO_PASSWORDS],
+  ['as', NO_IMPERSONATION],
+  ['as-uid', NO_IMPERSONATION],
+  ['as-groups', NO_IMPERSONATION],
+  ['as-user-extra', NO_IMPERSONATION],
+]
+
+function isMapping(value: unknown): value is Mapping {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isPresent(value: unknown): boolean {
+  return value !== undefined && value !== null && value !== ''
+}
+
+function names(entries: readonly Mapping[]): string {
+  const found = entries.map((entry) => entry['name']).filter((name) => typeof name === 'string')
+  const shown = found.slice(0, 5).map((name) => JSON.stringify(name))
+  return found.length === 0 ? 'none at all' : shown.join(', ') + (found.length > 5 ? ', …' : '')
+}

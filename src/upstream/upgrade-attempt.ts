@@ -1,0 +1,147 @@
+import type { TLSSocket } from 'node:tls'
+import type { RawHeaders } from '../kube/raw-headers.ts'
+import type { MalformedResponse } from './response-head.ts'
+import { type ResponseEvents, ResponseParser } from './response-parser.ts'
+import type { UpstreamFailures } from './upstream-failure.ts'
+import type { UpgradeAnswer } from './upstream.ts'
+
+/** How much of the body of a refusal is kept. */
+export const MAX_REFUSAL_BYTES = 64 * 1024
+
+/** Asks, on a connection that is being dialled, to switch protocols, and takes the answer. Used once. */
+export class UpgradeAttempt implements ResponseEvents {
+  readonly #socket: TLSSocket
+  readonly #head: string
+  readonly #failures: UpstreamFailures
+  readonly #parser = new ResponseParser(this)
+  readonly #answer = Promise.withResolvers<UpgradeAnswer>()
+  readonly #body: Buffer[] = []
+  #bodyBytes = 0
+  #statusCode = 0
+  #headers: RawHeaders = []
+  #lastChunk: Buffer = Buffer.alloc(0)
+  #secured = false
+  #ended = false
+  #cause: Error | undefined
+
+  /** `head` is the request as it goes over the wire. */
+  constructor(socket: TLSSocket, head: string, failures: UpstreamFailures) {
+    this.#socket = socket
+    this.#head = head
+    this.#failures = failures
+  }
+
+  /**
+   * The answer. Unless it is a 101, whose socket is the caller's, the connection is gone by then.
+   *
+   * @throws StatusError 502, 503, or 504 when the answer is not whole in time; the signal's reason
+   */
+  async run(timeoutMs: number, signal: AbortSignal): Promise<UpgradeAnswer> {
+    const abort = (): void => {
+      this.#reject(signal.reason)
+    }
+    signal.addEventListener('abort', abort)
+    const timer = setTimeout(() => {
+      this.#reject(this.#failures.late(timeoutMs))
+    }, timeoutMs)
+    this.#listen()
+    if (signal.aborted) abort()
+    try {
+      return await this.#answer.promise
+    } finally {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  onHead(statusCode: number, headers: RawHeaders): void {
+    this.#statusCode = statusCode
+    this.#headers = headers
+  }
+
+  onData(view: Buffer): void {
+    this.#body.push(view.subarray(0, MAX_REFUSAL_BYTES - this.#bodyBytes))
+    this.#bodyBytes += view.length
+    if (this.#bodyBytes >= MAX_REFUSAL_BYTES) this.#refused()
+  }
+
+  onEnd(surplus: number): void {
+    if (this.#statusCode === 101) this.#switched(surplus)
+    else this.#refused()
+  }
+
+  onError(problem: MalformedResponse): void {
+    this.#reject(this.#ended ? this.#failures.brokenOff(problem) : this.#failures.malformed(problem))
+  }
+
+  readonly #onSecure = (): void => {
+    this.#secured = true
+    this.#parser.begin({ toHead: false, toUpgrade: true })
+    this.#socket.write(this.#head, 'latin1')
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#lastChunk = chunk
+    this.#parser.push(chunk)
+  }
+
+  readonly #onEnd = (): void => {
+    this.#ended = true
+    if (this.#parser.started) this.#parser.finish()
+    this.#socket.destroy()
+  }
+
+  readonly #onClose = (): void => {
+    const cause = this.#cause
+    this.#reject(
+      this.#secured
+        ? this.#failures.brokenOff(cause)
+        : this.#failures.unreachable(cause ?? new Error('it closed the connection')),
+    )
+  }
+
+  #listen(): void {
+    const socket = this.#socket
+    socket.on('secureConnect', this.#onSecure)
+    socket.on('data', this.#onData)
+    socket.on('end', this.#onEnd)
+    socket.on('close', this.#onClose)
+    // Stays, so that an error between hand-over and the caller's own listeners does not end the process.
+    socket.on('error', (error: Error) => {
+      this.#cause = error
+    })
+  }
+
+  #unlisten(): void {
+    const socket = this.#socket
+    socket.off('secureConnect', this.#onSecure)
+    socket.off('data', this.#onData)
+    socket.off('end', this.#onEnd)
+    socket.off('close', this.#onClose)
+  }
+
+  #switched(surplus: number): void {
+    const socket = this.#socket
+    socket.pause()
+    this.#unlisten()
+    const head = this.#lastChunk.subarray(this.#lastChunk.length - surplus)
+    this.#answer.resolve({ statusCode: 101, headers: this.#headers, protocol: this.#parser.upgrade, socket, head })
+  }
+
+  #refused(): void {
+    this.#leave()
+    const body = Buffer.concat(this.#body)
+    this.#answer.resolve({ statusCode: this.#statusCode, headers: this.#headers, socket: null, body })
+  }
+
+  #reject(reason: unknown): void {
+    this.#leave()
+    this.#answer.reject(reason)
+  }
+
+  #leave(): void {
+    this.#parser.stop()
+    this.#unlisten()
+    this.#socket.destroy()
+  }
+}
