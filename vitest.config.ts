@@ -4,6 +4,7 @@ const minutes = 60_000
 
 export default defineConfig({
   test: {
+    teardownTimeout: minutes,
     reporters: ['default', './workshop/closing-line-reporter.ts'],
     projects: [
       {
@@ -32,6 +33,8 @@ export default defineConfig({
           testTimeout: 3 * minutes,
           hookTimeout: 15 * minutes,
           fileParallelism: false,
+          maxConcurrency: 4,
+          globalSetup: 'test/e2e/surroundings.ts',
         },
       },
     ],

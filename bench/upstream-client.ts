@@ -55,7 +55,7 @@ async function serve(key: string, cert: string): Promise<void> {
   const answer = Buffer.from(ANSWER)
   const server = createServer({ key, cert, ALPNProtocols: ['http/1.1'], noDelay: true }, (socket) => {
     socket.on('error', () => socket.destroy())
-    socket.on('data', (chunk) => {
+    socket.on('data', (chunk: Buffer) => {
       // Requests come whole, without a body and one at a time.
       if (chunk.includes('\r\n\r\n')) socket.write(answer)
     })

@@ -32,6 +32,9 @@ export interface AuditEvent {
   readonly stageTimestamp: string
 }
 
+/** The parts of a control plane that say where its audit log is and how to mark its end. */
+export type AuditedControlPlane = Pick<ControlPlane, 'server' | 'certificateAuthority' | 'auditLog' | 'directory'>
+
 interface AuditUser {
   readonly username?: string
   readonly uid?: string
@@ -46,11 +49,11 @@ interface AuditUser {
  * audit id or URI. The requests of this reader are left out.
  */
 export class AuditLog {
-  readonly #controlPlane: ControlPlane
+  readonly #controlPlane: AuditedControlPlane
   readonly #markers = new Set<string>()
   #position = 0
 
-  constructor(controlPlane: ControlPlane) {
+  constructor(controlPlane: AuditedControlPlane) {
     this.#controlPlane = controlPlane
   }
 

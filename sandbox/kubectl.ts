@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
 
 /** What a kubectl that has ended left behind. */
@@ -22,10 +23,15 @@ export interface KubectlOptions {
   readonly signal?: AbortSignal
 }
 
+/** The variables for a kubectl; what it keeps of a server's discovery goes beside the kubeconfig, not to the home. */
+export function kubectlEnvironment({ kubeconfig, env }: KubectlOptions): NodeJS.ProcessEnv {
+  return { ...process.env, KUBECACHEDIR: join(dirname(kubeconfig), 'cache'), ...env, KUBECONFIG: kubeconfig }
+}
+
 /** Runs kubectl to its end, whatever its exit code; a signal that ended it counts as -1. */
 export async function runKubectl(options: KubectlOptions, argv: readonly string[]): Promise<KubectlResult> {
   const child = spawn(options.kubectl, argv, {
-    env: { ...process.env, ...options.env, KUBECONFIG: options.kubeconfig },
+    env: kubectlEnvironment(options),
     stdio: ['pipe', 'pipe', 'pipe'],
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   })

@@ -26,7 +26,7 @@ test.for([
   [240, 180],
   [100, 75],
   [0, 0],
-])('a token that lasts %i s is renewed after %i s', ([lifetime, renewal]) => {
+] as const)('a token that lasts %i s is renewed after %i s', ([lifetime, renewal]) => {
   const times = tokenTimes(token({ sub: 'ana', exp: 1_000_000 + lifetime }), 1_000_000_000)
   expect(times).toEqual({ expiresAtMs: 1_000_000_000 + lifetime * 1000, refreshAtMs: 1_000_000_000 + renewal * 1000 })
 })

@@ -137,6 +137,8 @@ function explain(url: string, error: unknown): ClientError {
       `${url} answered ${error.status}: ${describe(error)}`,
       cause,
     )
+  if (error instanceof Error && error.cause instanceof Response && error.cause.status >= 400)
+    return new ClientError('Unreachable', `${url} answered HTTP ${error.cause.status}; try again later`, cause)
   return new ClientError('Unexpected', `${url} did not answer as OpenID Connect asks: ${innermost(error)}`, cause)
 }
 

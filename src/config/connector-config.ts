@@ -72,7 +72,7 @@ export type ServerCredentialConfig =
   | { readonly kind: 'tokenFile'; readonly file: string }
   | { readonly kind: 'clientCertificate'; readonly certificateFile: string; readonly keyFile: string }
 
-export interface LimitsConfig {
+interface LimitsConfig {
   readonly requestHeadTimeoutMs: Milliseconds
   readonly requestBodyTimeoutMs: Milliseconds
   readonly idleConnectionTimeoutMs: Milliseconds

@@ -2,6 +2,7 @@ import type { DocumentPath } from '../document/document-path.ts'
 import type { Sound } from '../document/document.ts'
 import { parseListenAddress } from '../document/listen-address.ts'
 import { nearestName } from '../document/nearest-name.ts'
+import { oneOf } from '../document/wording.ts'
 import type { ConnectorInput } from './connector-schema.ts'
 import { DEFAULT_ADDRESSES } from './listen-schema.ts'
 
@@ -67,7 +68,7 @@ function checkDefaultSocket(document: SoundConnector, refuse: Refuse): void {
   const known = document.sockets !== undefined && names.length === document.sockets.length
   if (wanted === undefined || !known || names.includes(wanted)) return
   const meant = nearestName(wanted, names)
-  if (meant === null) refuse(['defaultSocket'], `there is no socket "${wanted}"`, `one of ${names.join(', ')}`)
+  if (meant === null) refuse(['defaultSocket'], `there is no socket "${wanted}"`, oneOf(names))
   else refuse(['defaultSocket'], `there is no socket "${wanted}", did you mean "${meant}"?`)
 }
 
@@ -113,7 +114,7 @@ function checkIssuer(entry: SoundIssuer, at: DocumentPath, refuse: Refuse): void
     refuse(
       [...at, 'client', 'id'],
       `tokens for "${client.id}" are not accepted`,
-      `one of issuer.audiences: ${known.join(', ')}`,
+      `${oneOf(known)}, as issuer.audiences says`,
     )
   }
   if (client?.scopes !== undefined && !client.scopes.includes('openid')) {

@@ -140,7 +140,7 @@ describe('text that is not one plain YAML document', () => {
     ['a prototype', 'name: a\n__proto__: {port: 1}', 'a.yaml:2: has a key that is not a plain word'],
     ['deep nesting', `name: ${'['.repeat(100)}${']'.repeat(100)}`, 'is nested deeper than 64'],
     ['very deep nesting', `name: ${'['.repeat(20_000)}`, 'is nested deeper than 64'],
-    ['a long document', `name: ${'x'.repeat(4 * 1024 * 1024)}`, 'a.yaml:1: is longer than 4194304 bytes'],
+    ['a long document', `name: ${'x'.repeat(4 * 1024 * 1024)}`, 'a.yaml:1: is longer than 2097152 bytes'],
   ])('%s is refused', (_, text, mistake) => {
     expect(mistakesIn(text).join('\n')).toContain(mistake)
   })
@@ -243,10 +243,11 @@ test('whatever the text, nothing but a DocumentError is thrown', () => {
       { maxLength: 40 },
     )
     .map((parts) => parts.join(''))
+  const bytes = fc.uint8Array({ maxLength: 40 }).map((octets) => Buffer.from(octets).toString('latin1'))
   fc.assert(
-    fc.property(fc.oneof(yamlish, fc.string({ unit: 'binary' })), (text) => {
+    fc.property(fc.oneof(yamlish, bytes), (text) => {
       for (const line of mistakesIn(text)) expect(line).toMatch(/^a\.yaml:\d+: ./)
     }),
-    { numRuns: 2_000 },
+    { numRuns: 500 },
   )
 })

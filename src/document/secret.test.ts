@@ -22,7 +22,11 @@ describe('a secret never prints', () => {
 
   test('but can be revealed', () => {
     expect(secret.reveal()).toBe('hunter2')
-    expect(String(secret)).toBe('[redacted]')
+    expect([String(secret), inspect(secret), JSON.stringify(secret)]).toEqual([
+      '[redacted]',
+      '[redacted]',
+      '"[redacted]"',
+    ])
   })
 })
 

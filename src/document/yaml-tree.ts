@@ -4,16 +4,16 @@ import type { DocumentPath } from './document-path.ts'
 import type { Flaw } from './validation.ts'
 
 /** The longest document that is read, in bytes of UTF-8. */
-export const MAX_DOCUMENT_BYTES = 4 * 1024 * 1024
+export const MAX_DOCUMENT_BYTES = 2 * 1024 * 1024
 /** The deepest nesting that is read: a value in the root has depth 1. */
-export const MAX_DEPTH = 64
+const MAX_DEPTH = 64
 /** How many values aliases (`*name`) may repeat in one document, all together. */
-export const MAX_ALIASED_VALUES = 10_000
+const MAX_ALIASED_VALUES = 10_000
 
 const CORE_TAG = /^tag:yaml\.org,2002:(?:str|int|float|bool|null|map|seq)$/
 
 /** Something wrong with the text itself. */
-export interface YamlFlaw extends Flaw {
+interface YamlFlaw extends Flaw {
   /** Counts from 1. */
   readonly line: number
 }

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { AuditEntry } from '../audit/audit-trail.ts'
 import type { RawHeaders } from '../kube/raw-headers.ts'
 import { isLongRunning } from '../kube/long-running.ts'
-import { badRequest, serviceUnavailable } from '../kube/status.ts'
+import { serviceUnavailable } from '../kube/status.ts'
 import type { UpstreamExchange, UpstreamRequest } from '../upstream/upstream.ts'
 import type { LiveStream, LiveStreams } from './live-streams.ts'
 import { relayRedirect } from './redirect.ts'
@@ -46,7 +46,6 @@ class Forwarding implements LiveStream {
   readonly #context: ForwardContext
   #exchange: UpstreamExchange | null = null
   #statusCode = 0
-  #sentBytes = 0
   #bodyEnded: boolean
   #over = false
   #forget: (() => void) | null = null
@@ -106,23 +105,12 @@ class Forwarding implements LiveStream {
 
   #sendBody(exchange: UpstreamExchange): void {
     const body = this.#body
-    const { bodyLength } = this.#request
     body.on('data', (chunk: Buffer) => {
-      this.#sentBytes += chunk.length
-      if (bodyLength !== 'chunked' && this.#sentBytes > bodyLength) {
-        this.#fail(badRequest('the body is longer than its Content-Length'))
-      } else if (!this.#over && !exchange.write(chunk)) {
-        body.pause()
-      }
+      if (!this.#over && !exchange.write(chunk)) body.pause()
     })
     body.once('end', () => {
       this.#bodyEnded = true
-      if (this.#over) return
-      if (bodyLength !== 'chunked' && this.#sentBytes < bodyLength) {
-        this.#fail(badRequest('the body is shorter than its Content-Length'))
-      } else {
-        exchange.end()
-      }
+      if (!this.#over) exchange.end()
     })
     body.once('error', () => {
       this.#clientClosed()

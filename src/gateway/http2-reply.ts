@@ -68,8 +68,8 @@ export class Http2Reply implements Reply {
   }
 
   destroy(): void {
-    this.#stream.close(constants.NGHTTP2_INTERNAL_ERROR)
-    this.#stream.destroy()
+    // close() would send END_STREAM before the reset, and what came so far would look whole.
+    this.#stream.destroy(new Error('the response broke off'))
   }
 
   onDrain(callback: () => void): void {

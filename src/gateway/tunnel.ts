@@ -57,10 +57,21 @@ export async function tunnel(
   join(authorized, client, answer.socket, answer.head, streams)
 }
 
-/** Writes an answer on a connection that was to be upgraded, and ends it. */
+/** How long a client that was refused may take to close its side, in milliseconds. */
+const CLOSE_TIMEOUT_MS = 2_000
+
+/** Writes an answer on a connection that was to be upgraded, and ends it. What the client still sends is thrown away. */
 export function writeAnswer(client: Duplex, answer: OwnAnswer): void {
   client.write(renderHead(answer.statusCode, [...answer.headers, 'Connection', 'close']), 'latin1')
   client.end(answer.body)
+  client.resume()
+  const timer = setTimeout(() => {
+    client.destroy()
+  }, CLOSE_TIMEOUT_MS)
+  timer.unref()
+  client.once('close', () => {
+    clearTimeout(timer)
+  })
 }
 
 function framed(headers: RawHeaders, body: Buffer): RawHeaders {

@@ -56,7 +56,7 @@ async function readJson(response: IncomingMessage): Promise<unknown> {
   let bytes = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
     bytes += chunk.length
-    if (bytes > 1e9) throw new Error(`its answer is longer than ${MAX_ANSWER_BYTES} bytes`)
+    if (bytes > MAX_ANSWER_BYTES) throw new Error(`its answer is longer than ${MAX_ANSWER_BYTES} bytes`)
     chunks.push(chunk)
   }
   try {

@@ -3,7 +3,7 @@ import { excerpt } from './quote.ts'
 import { badRequest } from './status.ts'
 
 /** One parameter, decoded once: `+` is a space, a bare key has the empty value. */
-export interface Parameter {
+interface Parameter {
   readonly name: string
   readonly value: string
 }

@@ -8,14 +8,14 @@ import { badGateway, badRequest } from './status.ts'
 export type Upgrade = SpdyUpgrade | WebSocketUpgrade
 
 /** SPDY/3.1, as kubectl has used it since the beginning. */
-export interface SpdyUpgrade {
+interface SpdyUpgrade {
   readonly protocol: 'SPDY/3.1'
   /** Offered protocols, best first. For a session only those that are known; may be empty. */
   readonly subprotocols: readonly string[]
 }
 
 /** A WebSocket, as kubectl uses it since 1.30. */
-export interface WebSocketUpgrade {
+interface WebSocketUpgrade {
   readonly protocol: 'websocket'
   /** Offered protocols, best first. For a session only those that are known; never a bearer token; may be empty. */
   readonly subprotocols: readonly string[]

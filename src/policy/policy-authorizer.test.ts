@@ -170,10 +170,20 @@ describe('words that are empty or strange match no rule', () => {
     expect(decision).toMatchObject({ effect: 'no-opinion', rule: '' })
   })
 
+  test('and a request without a verb is told so', () => {
+    const decision = everything.authorize(attributes(subject('ana'), { ...get, verb: '' }))
+    expect(decision).toMatchObject({ reason: 'no rule allows a request without a verb', nearest: [] })
+  })
+
   test('and nothing allows them however much is allowed, while the rest is', () => {
     expect(everything.authorize(attributes(subject('ana'), get)).effect).toBe('allow')
     expect(everything.authorize(attributes(subject('ana'), { ...get, name: 'a\u2028b' })).effect).toBe('allow')
   })
+})
+
+test('a caller whose name is no text is an error and no decision', () => {
+  const authorizer = authorizerOf({ p: 'subjects: { groups: [dev] }, rules: [{ verbs: ["*"], resources: ["*"] }]' })
+  expect(() => authorizer.authorize(attributes(subject('a\ud800', 'dev'), request('get pods web')))).toThrow(URIError)
 })
 
 describe('a deny cannot be dodged', () => {

@@ -72,6 +72,7 @@ class CasbinAuthorizer implements PolicyAuthorizer {
     }
     const found = this.#index.candidates(audiences, terms)
     const decisive = this.#decide(found, terms)
+    if (decisive?.rule.effect === 'deny') return this.#opinion(decisive, {})
     if (decisive !== null) return this.#opinion(decisive, this.#obligations(found, terms))
 
     if (!this.mayReach(subject, socket)) return this.#noOpinion('no rule allows this user anything on this socket')
@@ -122,15 +123,14 @@ class CasbinAuthorizer implements PolicyAuthorizer {
   }
 
   #opinion({ rule }: CompiledRule, obligations: Obligations): Decision {
-    const allowed = rule.effect === 'allow'
     return {
       effect: rule.effect,
       rule: rule.id,
       location: rule.location,
       policyRevision: this.revision,
-      reason: `rule ${rule.id} ${allowed ? 'allows' : 'denies'} it`,
+      reason: `rule ${rule.id} ${rule.effect === 'allow' ? 'allows' : 'denies'} it`,
       nearest: [],
-      obligations: allowed ? obligations : {},
+      obligations,
     }
   }
 

@@ -143,6 +143,11 @@ describe('a document', () => {
       'spec.subjects.users[0]|is "ana "|',
     ],
     [
+      'about a user whose name is no text',
+      mistakesIn(policyText('p', 'subjects: { users: ["a\\ud800"] }, rules: [{ verbs: [get], resources: [pods] }]')),
+      'spec.subjects.users[0]|is ',
+    ],
+    [
       'with a name of ours',
       mistakesIn(policyText('postern', 'subjects: { users: [ana] }, rules: [{ verbs: [get], resources: [pods] }]')),
       'metadata.name|is "postern"|',
@@ -182,6 +187,23 @@ describe('a document', () => {
   ])('%s is a mistake', (_, mistakes, expected) => {
     expect(mistakes).toHaveLength(1)
     expect(mistakes[0]).toContain(expected)
+  })
+
+  test('can say all that there is to say', () => {
+    const text = `
+apiVersion: postern.dev/v1alpha1
+kind: Policy
+metadata: { name: payments-developers }
+spec:
+  sockets: [production]
+  subjects: { groups: [payments-dev], users: [] }
+  conditions: { sourceIPs: [10.0.0.0/8], timeOfDay: { from: "08:00", to: "18:00", timeZone: Europe/Berlin } }
+  rules:
+  - { verbs: [list], resources: [pods, deployments], apiGroups: ["", apps] }
+  - { verbs: [create], resources: [pods/exec], session: { record: required, maxDuration: 8h, idleTimeout: 20m } }
+  - { effect: deny, verbs: ["*"], resources: [secrets] }
+`
+    expect(mistakesIn(text)).toEqual([])
   })
 
   test('keeps its tests', () => {

@@ -17,7 +17,7 @@ const policyName = word('lower-case letters, digits, "-" and ".", not beginning 
 
 const exactName = word(
   'an exact name without "*" (the group system:authenticated is everybody who signed in)',
-  /^(?!\s)[^*\p{Cc}]{1,256}(?<!\s)$/u,
+  /^(?!\s)[^*\p{Cc}\p{Cs}]{1,256}(?<!\s)$/u,
 )
 
 const socketPattern = word(

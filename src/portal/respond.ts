@@ -22,10 +22,12 @@ export function securityHeaders(styleHash: string): RequestHandler {
 
 /** Answers with an object of an API. */
 export function respond(response: Response, statusCode: number, object: unknown): void {
-  response
-    .status(statusCode)
-    .set('Content-Type', 'application/json')
-    .send(Buffer.from(`${JSON.stringify(object)}\n`))
+  send(response, statusCode, Buffer.from(`${JSON.stringify(object)}\n`))
+}
+
+/** Sends JSON under the media type that Kubernetes gives it, which has no parameter; Express would add one. */
+function send(response: Response, statusCode: number, json: Buffer): void {
+  response.status(statusCode).setHeader('Content-Type', 'application/json').send(json)
 }
 
 /** Renders whatever a handler threw as a Status. `report` is told of all but plain refusals. */
@@ -39,7 +41,7 @@ export function respondWithError(report: (error: Error) => void): ErrorRequestHa
     }
     if (status.code === 401) response.set('WWW-Authenticate', 'Bearer realm="postern"')
     if (request.method === 'POST') response.set('Connection', 'close')
-    response.status(status.code).set('Content-Type', 'application/json').send(renderStatus(status))
+    send(response, status.code, renderStatus(status))
   }
 }
 

@@ -169,7 +169,7 @@ describe('a response', () => {
 
   test('body bytes are handed over as views, not copied', () => {
     const piece = Buffer.from('HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello')
-    let view = Buffer.alloc(0)
+    let view: Buffer = Buffer.alloc(0)
     const parser = new ResponseParser({
       onHead: () => undefined,
       onData(given) {
@@ -259,9 +259,10 @@ describe('for all inputs', () => {
     )
     fc.assert(
       fc.property(bytes, places, expectedResponse, fc.boolean(), (text, cuts, expected, thenEnd) => {
-        const { surplus: _whole, ...whole } = parse([text], expected, thenEnd)
-        const { surplus: _cut, ...inPieces } = parse(cut(text, cuts), expected, thenEnd)
-        expect(inPieces).toEqual(whole)
+        const whole = parse([text], expected, thenEnd)
+        const inPieces = parse(cut(text, cuts), expected, thenEnd)
+        // How much of the surplus is there at once depends on the cuts.
+        expect({ ...inPieces, surplus: 0 }).toEqual({ ...whole, surplus: 0 })
       }),
       { numRuns: 1000 },
     )

@@ -1,7 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer as createHttpsServer, type RequestListener } from 'node:https'
+import type { RequestListener } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -103,7 +104,9 @@ describe('an exchange', () => {
     const { upstream, heads } = await script((socket, _head) =>
       socket.write('HTTP/1.1 307 Moved\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n'),
     )
-    expect(await answerOf(upstream)).toMatchObject({ statusCode: 307, headers: expect.arrayContaining(['/elsewhere']) })
+    const answer = await answerOf(upstream)
+    expect(answer.statusCode).toBe(307)
+    expect(answer.headers).toContain('/elsewhere')
     expect(heads).toHaveLength(1)
   })
 
@@ -161,17 +164,20 @@ describe('a connection', () => {
     expect(reused).toEqual([false, true, true])
   })
 
-  test('is closed when it was idle for long, and is not kept beyond the number of idle ones', async () => {
-    const { upstream, server } = await script((socket) => socket.write(OK), {
-      idleTimeoutMs: 40,
-      maxIdleConnections: 2,
-    })
-    await Promise.all([1, 2, 3, 4].map(() => answerOf(upstream)))
-    await expect.poll(() => upstream.openConnections).toBe(2)
+  test('is closed when it was idle for long', async () => {
+    const { upstream, server } = await script((socket) => socket.write(OK), { idleTimeoutMs: 40 })
+    await Promise.all([answerOf(upstream), answerOf(upstream)])
     await expect.poll(() => upstream.openConnections).toBe(0)
     await expect.poll(() => server.open.size).toBe(0)
     await answerOf(upstream)
-    expect(server.accepted).toBe(5)
+    expect(server.accepted).toBe(3)
+  })
+
+  test('is not kept when enough others are idle', async () => {
+    const { upstream, server } = await script((socket) => socket.write(OK), { maxIdleConnections: 2 })
+    await Promise.all([1, 2, 3, 4].map(() => answerOf(upstream)))
+    await expect.poll(() => upstream.openConnections).toBe(2)
+    await expect.poll(() => server.open.size).toBe(2)
   })
 
   test.each([
@@ -245,6 +251,24 @@ describe('a connection', () => {
     expect(await failureOf(answer)).toMatchObject({ status: { code: 502 } })
     expect(heads).toHaveLength(2)
   })
+})
+
+test('a GET whose answer has begun is not sent again when its connection is reset', async () => {
+  const { upstream, server, heads } = await script((socket, _head, nth) =>
+    socket.write(nth === 1 ? OK : 'HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf'),
+  )
+  await answerOf(upstream)
+  const { promise, resolve } = Promise.withResolvers<Error>()
+  const data = (): boolean => {
+    server.reset()
+    return true
+  }
+  upstream.send(GET, sink({ data, error: resolve }), () => undefined)
+  expect(await promise).toMatchObject({
+    status: { code: 502 },
+    detail: expect.stringContaining('ECONNRESET') as string,
+  })
+  expect(heads).toHaveLength(2)
 })
 
 describe('the number of connections', () => {
@@ -498,6 +522,27 @@ describe('a body', () => {
     await expect.poll(() => server.open.size).toBe(0)
   })
 
+  test('that was not sent to its end leaves no connection behind, though the answer ends well', async () => {
+    const { upstream, server } = await script((socket, head) => {
+      if (head.startsWith('GET')) socket.write(OK)
+      else socket.write('HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\n')
+    })
+    const refused = Promise.withResolvers<number>()
+    const ended = Promise.withResolvers<undefined>()
+    const end = (): void => {
+      ended.resolve(undefined)
+    }
+    const parts = sink({ head: refused.resolve, end })
+    const exchange = upstream.send({ ...GET, method: 'POST', bodyLength: 2 }, parts, () => undefined)
+    expect(await refused.promise).toBe(413)
+    exchange.write(Buffer.from('ab'))
+    exchange.end()
+    for (const socket of server.open) socket.write('no')
+    await ended.promise
+    expect((await answerOf(upstream)).body.toString()).toBe('ok')
+    expect(server.accepted).toBe(2)
+  })
+
   test('is not sent further once the answer is a refusal', async () => {
     const { upstream } = await script((socket) => {
       socket.write('HTTP/1.1 413 Too Large\r\nConnection: close\r\nContent-Length: 3\r\n\r\n')
@@ -593,8 +638,7 @@ describe('the credential', () => {
 
 describe('close', () => {
   test('ends everything, and nothing is left open', async () => {
-    const resources = (): string[] => process.getActiveResourcesInfo().filter((name) => /TCPSocket|TLS/.test(name))
-    const before = resources().length
+    const sockets = (): string[] => process.getActiveResourcesInfo().filter((name) => /TCPSocket|TLS/.test(name))
     const { upstream, server } = await script(
       (socket, head) => {
         if (head.includes('/idle')) socket.write(OK)
@@ -613,7 +657,7 @@ describe('close', () => {
     }
     await expect.poll(() => upstream.openConnections).toBe(0)
     await expect.poll(() => server.open.size).toBe(0)
-    await expect.poll(() => resources().length).toBe(before)
+    await expect.poll(sockets).toEqual([])
   })
 
   test('may come in the middle of an answer', async () => {

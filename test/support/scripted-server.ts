@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { createServer, type TlsOptions, type TLSSocket } from 'node:tls'
 import { onTestFinished } from 'vitest'
 import type { CertificateAndKey } from './certificates.ts'
@@ -12,6 +12,8 @@ export interface ScriptedServer {
   readonly accepted: number
   /** Of these, the ones that are open. */
   readonly open: ReadonlySet<TLSSocket>
+  /** Breaks every connection with a TCP reset. */
+  reset(): void
   close(): Promise<void>
 }
 
@@ -22,6 +24,7 @@ export async function startScriptedServer(
   options: TlsOptions & { readonly port?: number } = {},
 ): Promise<ScriptedServer> {
   const open = new Set<TLSSocket>()
+  const underneath = new Set<Socket>()
   let accepted = 0
   const server = createServer({ ...certificate, ALPNProtocols: ['http/1.1'], ...options }, (socket) => {
     open.add(socket)
@@ -31,6 +34,10 @@ export async function startScriptedServer(
     script(socket, ++accepted)
   })
   server.on('tlsClientError', () => undefined)
+  server.on('connection', (socket: Socket) => {
+    underneath.add(socket)
+    socket.once('close', () => underneath.delete(socket))
+  })
   server.listen(options.port ?? 0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -48,6 +55,9 @@ export async function startScriptedServer(
       return accepted
     },
     open,
+    reset() {
+      for (const socket of underneath) socket.resetAndDestroy()
+    },
     close,
   }
 }
@@ -56,7 +66,7 @@ export async function startScriptedServer(
 export function onRequestHead(socket: TLSSocket, listener: (head: string, nth: number) => void): void {
   let text = ''
   let nth = 0
-  socket.on('data', (chunk) => {
+  socket.on('data', (chunk: Buffer) => {
     text += chunk.toString('latin1')
     for (let end = text.indexOf('\r\n\r\n'); end !== -1; end = text.indexOf('\r\n\r\n')) {
       const head = text.slice(0, end + 2)

@@ -1,0 +1,52 @@
+import { describe, inject, test } from 'vitest'
+import { SideBySide } from './side-by-side.ts'
+
+const surroundings = inject('surroundings')
+
+/** Answered alike for a person who may read everything but secrets in `default`, and for the administrator. */
+const readings: readonly (readonly [argv: string, code?: number])[] = [
+  ['get pods'],
+  ['get pods --output=wide'],
+  ['get pods --output=yaml'],
+  ['get deployments,services,configmaps --output=json'],
+  ['get all'],
+  ['get pod toolbox --output=name'],
+  ['get pods --selector=app=web --sort-by=.metadata.name --output=jsonpath={.items[*].metadata.name}'],
+  ['get pods --field-selector=metadata.name=toolbox --output=custom-columns=NAME:.metadata.name,NODE:.spec.nodeName'],
+  ['get pods --chunk-size=1 --show-labels'],
+  ['get pods --all-namespaces'],
+  ['get pods --namespace=payments'],
+  ['get namespaces'],
+  ['get pod nobody', 1],
+  ['get nonsense', 1],
+  ['get widgets'],
+  ['get widgets.example.com blue --output=yaml'],
+  ['get --raw /api/v1/namespaces/default/configmaps/settings'],
+  ['get --raw /version'],
+  ['get --raw /readyz'],
+  ['get --raw /apis/nonsense.example.com', 1],
+  ['describe pod toolbox'],
+  ['describe widget blue'],
+  ['logs toolbox'],
+  ['logs toolbox --previous', 1],
+  ['logs nobody', 1],
+  ['api-resources --sort-by=name'],
+  ['api-versions'],
+  ['explain pods.spec.containers.ports'],
+  ['explain widgets.spec'],
+  ['explain nonsense', 1],
+  ['rollout history deployment/web'],
+  ['top pods', 1],
+  ['version --output=yaml'],
+]
+
+for (const version of surroundings.kubectls) {
+  describe(`kubectl ${version.version} reads through the gateway as it does directly`, { concurrent: true }, () => {
+    const kubectl = new SideBySide(surroundings, version, { as: 'ana', namespaces: ['default', 'default'] })
+    for (const [argv, code = 0] of readings) {
+      test(argv, async () => {
+        await kubectl.same(argv.split(' '), { code })
+      })
+    }
+  })
+}

@@ -1,0 +1,75 @@
+import { once } from 'node:events'
+import { createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { IssuerOptions } from '../../src/identity/issuer-options.ts'
+import { createAuthenticator } from '../../src/identity/oidc-authenticator.ts'
+import type { PortalIssuer } from '../../src/portal/discovery.ts'
+import { createPortal, type PortalOptions } from '../../src/portal/portal.ts'
+import { createCertificateAuthority } from './certificates.ts'
+
+/** A portal over TLS with a real authenticator behind it. */
+export interface StartedPortal {
+  /** Origin. */
+  readonly url: string
+  /** PEM of the authority to trust. */
+  readonly certificateAuthority: string
+  /** `METHOD PATH` of every request, in order. */
+  readonly seen: readonly string[]
+  /** What was reported as a failure. */
+  readonly failures: readonly Error[]
+  stop(): Promise<void>
+}
+
+export interface PortalTestOptions extends Partial<Pick<PortalOptions, 'sockets' | 'mayReach'>> {
+  /** Whose tokens are taken. */
+  readonly issuers: readonly IssuerOptions[]
+  /** Shown in discovery in place of those. */
+  readonly discovered?: readonly PortalIssuer[]
+}
+
+/** Starts a portal on a free port of 127.0.0.1. The caller stops it. */
+export async function startPortal({
+  issuers,
+  discovered = issuers.map(discoveredIssuer),
+  sockets = () => [],
+  mayReach = () => [],
+}: PortalTestOptions): Promise<StartedPortal> {
+  const authority = createCertificateAuthority()
+  const server = createServer(authority.issueServer())
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const authenticator = createAuthenticator({ issuers })
+  const seen: string[] = []
+  const failures: Error[] = []
+  const portal = createPortal({
+    publicURL: url,
+    kubernetes: { publicURL: 'https://kube.example.com', certificateAuthority: authority.certificate },
+    issuers: discovered,
+    authenticator,
+    sockets,
+    mayReach,
+    report: (error) => failures.push(error),
+  })
+  server.on('request', (request, response) => {
+    seen.push(`${request.method ?? ''} ${request.url ?? ''}`)
+    portal(request, response)
+  })
+  return {
+    url,
+    certificateAuthority: authority.certificate,
+    seen,
+    failures,
+    stop: async () => {
+      authenticator.close()
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+function discoveredIssuer({ url, client, certificateAuthority = '' }: IssuerOptions): PortalIssuer {
+  return { url, clientID: client.id, scopes: client.scopes, redirectPath: '', certificateAuthority }
+}

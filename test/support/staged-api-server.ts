@@ -1,0 +1,83 @@
+import { once } from 'node:events'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { type Server, createServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
+
+export interface SeenRequest {
+  readonly method: string
+  readonly target: string
+  /** As on the wire: name, value, name, value, … */
+  readonly rawHeaders: readonly string[]
+}
+
+/**
+ * An API server over TLS that answers as a test says and remembers all that it saw, the probes of `/readyz` left out. For faults; what an honest one
+ * does, the sandbox's control plane shows.
+ */
+export interface StagedApiServer {
+  readonly url: string
+  /** PEM. */
+  readonly certificateAuthority: string
+  /** The token that the connector presents. */
+  readonly token: string
+  readonly server: Server
+  readonly seen: SeenRequest[]
+  readonly openConnections: number
+  onRequest: (request: IncomingMessage, response: ServerResponse) => void
+  onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
+  close(): Promise<void>
+}
+
+/** Starts one on a free port of 127.0.0.1. It answers 200 with an empty list until a test says otherwise. */
+export async function startStagedApiServer(): Promise<StagedApiServer> {
+  const authority = createCertificateAuthority('staged API server')
+  const server = createServer({ ...authority.issueServer(), keepAliveTimeout: 60_000 })
+  const connections = new Set<Duplex>()
+  const staged: StagedApiServer = {
+    url: '',
+    certificateAuthority: authority.certificate,
+    token: 'token-of-the-connector',
+    server,
+    seen: [],
+    get openConnections() {
+      return connections.size
+    },
+    onRequest(request, response) {
+      request.resume()
+      response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"items":[]}')
+    },
+    onUpgrade(_request, socket) {
+      socket.end('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n')
+    },
+    async close() {
+      for (const connection of connections) connection.destroy()
+      server.close()
+      await once(server, 'close')
+    },
+  }
+  const remember = ({ method = '', url = '', rawHeaders }: IncomingMessage): void => {
+    staged.seen.push({ method, target: url, rawHeaders })
+  }
+  server.on('secureConnection', (connection) => {
+    connections.add(connection)
+    connection.once('close', () => connections.delete(connection))
+  })
+  server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+    if (request.url === '/readyz') {
+      response.end('ok')
+      return
+    }
+    remember(request)
+    staged.onRequest(request, response)
+  })
+  server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    remember(request)
+    socket.on('error', () => socket.destroy())
+    staged.onUpgrade(request, socket, head)
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return Object.assign(staged, { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}` })
+}

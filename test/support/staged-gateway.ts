@@ -1,0 +1,212 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { type ClientHttp2Session, type IncomingHttpHeaders, connect as connectHttp2 } from 'node:http2'
+import type { IncomingMessage } from 'node:http'
+import { type RequestOptions, Agent, request as requestHttps } from 'node:https'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { type TLSSocket, connect as connectTls } from 'node:tls'
+import { pino } from 'pino'
+import { stringify } from 'yaml'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
+import { freePorts } from '../../sandbox/free-ports.ts'
+import { type App, createApp } from '../../src/app.ts'
+import type { ConnectorInput } from '../../src/config/connector-schema.ts'
+import { loadConnectorConfig } from '../../src/config/load-connector-config.ts'
+import { type StagedApiServer, startStagedApiServer } from './staged-api-server.ts'
+import { type StagedIssuer, startStagedIssuer } from './staged-issuer.ts'
+
+/** Ana may do everything in namespace `default`, and follow pods everywhere. */
+export const STAGED_POLICY = `apiVersion: postern.dev/v1alpha1
+kind: Policy
+metadata: { name: developers }
+spec:
+  subjects: { groups: [payments-dev] }
+  rules:
+  - { verbs: ["*"], resources: ["*", "pods/exec", "pods/attach", "pods/portforward", "pods/proxy", "services/proxy"], namespaces: [default] }
+  - { verbs: [get, list, watch], resources: [pods] }
+`
+
+export interface StagedGatewayOptions {
+  readonly policy?: string
+  readonly forwardAs?: 'connector' | 'subject'
+  readonly hosts?: string[]
+  readonly limits?: ConnectorInput['limits']
+  readonly defaultSocket?: string
+}
+
+/** A whole connector in this process, between a staged issuer and a staged API server, over real TLS. */
+export interface StagedGateway {
+  readonly app: App
+  readonly apiServer: StagedApiServer
+  readonly issuer: StagedIssuer
+  readonly port: number
+  readonly portalPort: number
+  readonly opsPort: number
+  /** PEM. */
+  readonly certificateAuthority: string
+  /** A token of ana@example.com. */
+  readonly token: string
+  /** Lines that the connector logged. */
+  readonly log: string[]
+  /** An answer over HTTP/1.1, its body collected. */
+  fetch(path: string, options?: FetchOptions): Promise<Answer>
+  /** The answer itself, its body still to come. The test ends it. */
+  open(path: string, options?: FetchOptions): Promise<IncomingMessage>
+  http2(): ClientHttp2Session
+  /** A TLS connection that speaks HTTP/1.1, for raw bytes. */
+  raw(): Promise<TLSSocket>
+  /** The audit events so far, oldest first. */
+  events(): Promise<AuditEvent[]>
+  stop(): Promise<void>
+}
+
+export interface FetchOptions extends Pick<RequestOptions, 'method' | 'agent'> {
+  readonly headers?: Record<string, string | string[]>
+  readonly body?: string | Buffer
+  /** Whether the token is left out. */
+  readonly anonymous?: boolean
+}
+
+export interface Answer {
+  readonly statusCode: number
+  readonly headers: IncomingHttpHeaders
+  readonly rawHeaders: readonly string[]
+  readonly body: string
+}
+
+export interface AuditEvent {
+  readonly auditID: string
+  readonly stage: string
+  readonly requestURI: string
+  readonly verb: string
+  readonly user: { readonly username?: string }
+  readonly responseStatus?: { readonly code: number; readonly message?: string }
+  readonly annotations: Readonly<Record<string, string>>
+}
+
+/** Socket `production`, on free ports. The caller stops it. */
+export async function startStagedGateway(options: StagedGatewayOptions = {}): Promise<StagedGateway> {
+  const [apiServer, issuer, directory, [port = 0, portalPort = 0, opsPort = 0]] = await Promise.all([
+    startStagedApiServer(),
+    startStagedIssuer(),
+    mkdtemp(join(tmpdir(), 'postern-staged-')),
+    freePorts(3),
+  ])
+  const authority = createCertificateAuthority('staged gateway')
+  const { cert, key } = authority.issueServer({ hosts: ['127.0.0.1', 'localhost', ...(options.hosts ?? [])] })
+  const write = (name: string, text: string): Promise<void> => writeFile(join(directory, name), text, { mode: 0o600 })
+  await Promise.all([
+    write('tls.crt', cert + authority.certificate),
+    write('tls.key', key),
+    write('token', apiServer.token),
+    write('policy.yaml', options.policy ?? STAGED_POLICY),
+    write('connector.yaml', stringify(documentOf({ apiServer, issuer, ports: [port, portalPort, opsPort] }, options))),
+  ])
+  const log: string[] = []
+  const config = await loadConnectorConfig(join(directory, 'connector.yaml'))
+  const app = await createApp(config, { log: pino({ base: null }, { write: (line) => log.push(line) }) })
+  await app.start()
+  const token = await issuer.sign({ exp: Math.floor(Date.now() / 1000) + 3600 })
+  const agent = new Agent({ ca: authority.certificate, keepAlive: true, ALPNProtocols: ['http/1.1'] })
+  const sessions: ClientHttp2Session[] = []
+
+  const open: StagedGateway['open'] = (path, { headers = {}, body, anonymous = false, ...rest } = {}) =>
+    new Promise((resolve, reject) => {
+      const credential = anonymous ? {} : { Authorization: `Bearer ${token}` }
+      const target = { host: '127.0.0.1', port, path, agent }
+      const request = requestHttps({ ...target, headers: { ...credential, ...headers }, ...rest })
+      request.once('response', resolve)
+      request.once('error', reject)
+      request.end(body)
+    })
+  return {
+    app,
+    apiServer,
+    issuer,
+    port,
+    portalPort,
+    opsPort,
+    certificateAuthority: authority.certificate,
+    token,
+    log,
+    open,
+    async fetch(path, fetchOptions) {
+      const response = await open(path, fetchOptions)
+      const body = Buffer.concat((await response.toArray()) as Buffer[]).toString()
+      const { statusCode = 0, headers, rawHeaders } = response
+      return { statusCode, headers, rawHeaders, body }
+    },
+    http2() {
+      const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: authority.certificate })
+      session.on('error', () => undefined)
+      sessions.push(session)
+      return session
+    },
+    raw: () =>
+      new Promise((resolve, reject) => {
+        const socket = connectTls({ host: '127.0.0.1', port, ca: authority.certificate, ALPNProtocols: ['http/1.1'] })
+        socket.once('secureConnect', () => {
+          socket.off('error', reject)
+          socket.on('error', () => undefined)
+          resolve(socket)
+        })
+        socket.once('error', reject)
+      }),
+    async events() {
+      const text = await readFile(join(directory, 'audit', 'audit.jsonl'), 'utf8')
+      const lines = text.split('\n').filter((line) => line !== '')
+      return lines.map((line) => JSON.parse(line) as AuditEvent)
+    },
+    async stop() {
+      for (const session of sessions) session.destroy()
+      agent.destroy()
+      await app.stop()
+      await Promise.all([apiServer.close(), issuer.close()])
+      await rm(directory, { recursive: true })
+    },
+  }
+}
+
+function documentOf(
+  { apiServer, issuer, ports }: { apiServer: StagedApiServer; issuer: StagedIssuer; ports: readonly number[] },
+  { forwardAs = 'connector', hosts = [], limits, defaultSocket }: StagedGatewayOptions,
+): ConnectorInput {
+  const tls = { certificate: 'tls.crt', key: 'tls.key' }
+  const [kubernetes, portal, ops] = ports.map((port) => `127.0.0.1:${port}`)
+  return {
+    apiVersion: 'postern.dev/v1alpha1',
+    kind: 'Connector',
+    listen: {
+      kubernetes: { address: kubernetes, tls, publicURL: `https://${kubernetes}` },
+      portal: { address: portal, tls, publicURL: `https://${portal}` },
+      ops: { address: ops },
+    },
+    identity: {
+      issuers: [
+        {
+          issuer: { url: issuer.url, audiences: ['postern'], certificateAuthority: issuer.certificateAuthority },
+          client: { id: 'postern' },
+          claimMappings: { username: { claim: 'email', prefix: '' }, groups: { claim: 'groups', prefix: '' } },
+        },
+      ],
+    },
+    sockets: [
+      {
+        name: 'production',
+        hosts,
+        forwardAs,
+        upstream: {
+          server: {
+            url: apiServer.url,
+            certificateAuthority: apiServer.certificateAuthority,
+            credential: { token: { file: 'token' } },
+          },
+        },
+      },
+    ],
+    policies: ['policy.yaml'],
+    audit: { trail: { directory: 'audit' } },
+    ...(limits !== undefined && { limits }),
+    ...(defaultSocket !== undefined && { defaultSocket }),
+  }
+}
