@@ -1,6 +1,7 @@
 /**
  * What a request to an API server costs the connector: our upstream client beside undici's `dispatch` and
- * node:https with a keep-alive agent, all over TLS 1.3 with verification, the same request and the same answer.
+ * node:https with a keep-alive agent, all over TLS 1.3 with verification, the same request and the same answer; and
+ * beside the floor, a TLS socket of Node's on which ready bytes are written and the answer's bytes are counted.
  *
  * The clients take turns of half a second each, in random order, in one process; the server is another process.
  * What counts is CPU time a request, as a ratio to ours in the same cycle; requests a second depend on what else
@@ -11,7 +12,7 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { Agent, request as httpsRequest } from 'node:https'
-import { createServer } from 'node:tls'
+import { connect, createServer } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { Pool } from 'undici'
 import { loadStaticServer } from '../src/upstream/static-server.ts'
@@ -64,6 +65,43 @@ async function serve(key: string, cert: string): Promise<void> {
   await once(server, 'listening')
   process.send?.(server.address())
   process.once('disconnect', () => process.exit())
+}
+
+function requestText(headers: readonly string[]): string {
+  const lines = headers.map((text, i) => (i % 2 === 0 ? `${text}: ` : `${text}\r\n`))
+  return `GET ${TARGET} HTTP/1.1\r\nHost: 127.0.0.1\r\n${lines.join('')}\r\n`
+}
+
+/** Nothing is parsed: the answer is whole when all its bytes are there. */
+function bareSockets(port: number, ca: string, text: string): Client {
+  const memory = Buffer.alloc(16 * 1024)
+  const idle: ((done: (bytes: number) => void) => void)[] = []
+  const open = (first: (bytes: number) => void): void => {
+    let done = first
+    let received = 0
+    const onread = {
+      buffer: () => memory,
+      callback(bytes: number) {
+        received += bytes
+        if (received < ANSWER.length) return true
+        received = 0
+        idle.push((next) => {
+          done = next
+          socket.write(text, 'latin1')
+        })
+        done(BODY.length)
+        return true
+      },
+    }
+    const options = { host: '127.0.0.1', port, ca, noDelay: true, onread }
+    const socket = connect(options, () => socket.write(text, 'latin1'))
+    socket.on('error', () => undefined)
+  }
+  return (done) => {
+    const again = idle.pop()
+    if (again === undefined) open(done)
+    else again(done)
+  }
 }
 
 async function measure(name: string, client: Client): Promise<Sample> {
@@ -130,6 +168,7 @@ async function compare(cycles: number): Promise<void> {
       }
       upstream.send({ method: 'GET', target: TARGET, headers: HEADERS, bodyLength: 0 }, sink, () => undefined)
     },
+    'bare TLS socket': bareSockets(port, authority.certificate, requestText(headers)),
     'undici dispatch'(done) {
       let bytes = 0
       const handler = {

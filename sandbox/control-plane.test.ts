@@ -117,7 +117,17 @@ describe.each(transports)('over $name', ({ websockets }) => {
 
   test('attach shows the output and passes the input on', async () => {
     const name = `attached-${websockets}`
-    const run = ['run', name, '--image=busybox', '--restart=Never', '--stdin', '--command', '--', 'cat']
+    const run = [
+      'run',
+      name,
+      '--image=busybox',
+      '--restart=Never',
+      '--stdin',
+      '--attach=false',
+      '--command',
+      '--',
+      'cat',
+    ]
     await kubectlOutput(admin(websockets), run)
     await kubectlOutput(admin(websockets), ['wait', '--for=condition=Ready', `pod/${name}`])
     const input = 'typed\n'
@@ -174,7 +184,9 @@ test('the API server reaches pods, services and the node', async () => {
 
 test('a debug container runs beside the others', async () => {
   const argv = ['debug', 'toolbox', '--image=busybox', '--stdin', '--quiet', '--', 'sh']
-  expect(await runKubectl({ ...admin(), input: 'echo from debug\n' }, argv)).toMatchObject({ stdout: 'from debug\n' })
+  expect(await runKubectl({ ...admin(), input: 'echo from debug; exit\n' }, argv)).toMatchObject({
+    stdout: 'from debug\n',
+  })
 })
 
 test('a deleted pod leaves no process', async () => {

@@ -108,7 +108,8 @@ export async function startControlPlane(options: ControlPlaneOptions = {}): Prom
     options.log?.(line)
   })
   const ended = once(supervisor, 'close') as Promise<[number | null]>
-  const first = (await Promise.race([once(createInterface(supervisor.stdout), 'line'), ended]))[0]
+  const line = once(createInterface(supervisor.stdout), 'line') as Promise<[string]>
+  const [first] = await Promise.race([line, ended])
   if (typeof first !== 'string') throw new Error(`the control plane did not start: ${complaints.join('\n')}`)
   const ready = JSON.parse(first) as Ready
   const pem = await readFile(ready.certificateAuthority, 'utf8')

@@ -38,7 +38,7 @@ export interface IdentityProviderOptions {
 }
 
 /** What the provider saw since it started. */
-export interface IdentityProviderCounts {
+interface IdentityProviderCounts {
   /** Authorization codes given out. */
   signIns: number
   refreshes: number

@@ -32,15 +32,20 @@ export async function runConnectorStart({ config: path, logLevel }: ConnectorSta
     process.off('SIGINT', endAtOnce).off('SIGTERM', endAtOnce)
     return EXIT.ok
   } catch (error) {
-    const lines = linesOf(error)
-    if (lines === null) throw error
-    for (const line of lines) printError(line)
-    return EXIT.configuration
+    if (error instanceof DocumentError || error instanceof EndpointError) {
+      for (const line of error.message.split('\n')) printError(line)
+      return EXIT.configuration
+    }
+    throw error instanceof Error ? (whyNotListening(error) ?? error) : error
   }
 }
 
-/** What is wrong with a document or with what it names; null for other errors. */
-function linesOf(error: unknown): readonly string[] | null {
-  if (error instanceof DocumentError) return error.message.split('\n')
-  return error instanceof EndpointError ? error.problems : null
+/** The sentence for an address that cannot be had; null for other errors. */
+function whyNotListening(
+  error: NodeJS.ErrnoException & { readonly address?: string; readonly port?: number },
+): Error | null {
+  if (error.syscall !== 'listen') return null
+  const why = error.code === 'EADDRINUSE' ? 'another program listens there' : (error.code ?? error.message)
+  const where = `${error.address ?? ''}:${error.port ?? ''}`
+  return new Error(`cannot listen on ${where}: ${why}; change listen in the document`, { cause: error })
 }

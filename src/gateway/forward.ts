@@ -4,6 +4,7 @@ import type { RawHeaders } from '../kube/raw-headers.ts'
 import { isLongRunning } from '../kube/long-running.ts'
 import { serviceUnavailable } from '../kube/status.ts'
 import type { UpstreamExchange, UpstreamRequest } from '../upstream/upstream.ts'
+import type { ChunkPool } from './chunk-pool.ts'
 import type { LiveStream, LiveStreams } from './live-streams.ts'
 import { relayRedirect } from './redirect.ts'
 import type { Reply } from './reply.ts'
@@ -16,6 +17,7 @@ const CLIENT_CLOSED_REQUEST = 499
 
 export interface ForwardContext {
   readonly streams: LiveStreams
+  readonly chunks: ChunkPool
   /** Does not hold for what runs long. */
   readonly responseHeadTimeoutMs: number
   /** Told why a request failed that had been admitted. */
@@ -67,8 +69,10 @@ class Forwarding implements LiveStream {
         head: (statusCode, headers) => {
           this.#head(statusCode, headers)
         },
-        // A reply may hold on to what it is given; the upstream reads into the same memory again.
-        data: (chunk) => this.#reply.write(Buffer.from(chunk)),
+        data: (chunk) => {
+          const { bytes, release } = this.#context.chunks.copy(chunk)
+          return this.#reply.write(bytes, release)
+        },
         end: () => {
           this.#end()
         },

@@ -6,6 +6,7 @@ import { type RawHeaders, headerValues } from '../kube/raw-headers.ts'
 import { badRequest, serviceUnavailable } from '../kube/status.ts'
 import type { PolicyAuthorizer } from '../policy/policy-authorizer.ts'
 import { admit } from './admission.ts'
+import { ChunkPool } from './chunk-pool.ts'
 import { type ForwardContext, forward } from './forward.ts'
 import type { GatewayLimits } from './limits.ts'
 import { LiveStreams } from './live-streams.ts'
@@ -50,6 +51,7 @@ export class Gateway {
     this.#options = options
     this.#forwardContext = {
       streams: this.streams,
+      chunks: new ChunkPool(),
       responseHeadTimeoutMs: options.limits.responseHeadTimeoutMs,
       onFailure: (error, audit) => {
         this.#report(error, audit)

@@ -39,9 +39,9 @@ export class Http1Reply implements Reply {
     if (this.#expectsContinue && !this.headSent) this.#response.writeContinue()
   }
 
-  write(chunk: Buffer): boolean {
+  write(chunk: Buffer, sent?: () => void): boolean {
     this.#bodyBegan = true
-    return this.#response.write(chunk)
+    return this.#response.write(chunk, sent)
   }
 
   end(): void {

@@ -45,8 +45,8 @@ export class Http2Reply implements Reply {
     }
   }
 
-  write(chunk: Buffer): boolean {
-    return this.#stream.writable ? this.#stream.write(chunk) : true
+  write(chunk: Buffer, sent?: () => void): boolean {
+    return this.#stream.writable ? this.#stream.write(chunk, sent) : true
   }
 
   end(): void {

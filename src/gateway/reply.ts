@@ -15,8 +15,11 @@ export interface Reply {
   head(statusCode: number, headers: RawHeaders): void
   /** Answers an `Expect: 100-continue`; does nothing when the client did not ask. */
   continue(): void
-  /** Returns false when the client reads too slowly; the callback of {@link onDrain} then says when to go on. */
-  write(chunk: Buffer): boolean
+  /**
+   * Returns false when the client reads too slowly; the callback of {@link onDrain} then says when to go on.
+   * The chunk's memory is the reply's until `sent` is called.
+   */
+  write(chunk: Buffer, sent?: () => void): boolean
   /** Ends a whole response. */
   end(): void
   /** Before the head of a reply whose request body is not read to its end: the connection is not used again. */

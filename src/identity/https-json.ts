@@ -4,7 +4,7 @@ import { request } from 'node:https'
 /** Most bytes of an answer that are read. */
 export const MAX_ANSWER_BYTES = 1024 * 1024
 /** From dialling to the last byte of the answer. */
-export const FETCH_TIMEOUT_MS = 10_000
+const FETCH_TIMEOUT_MS = 10_000
 
 export interface FetchOptions {
   /** PEM. When given, it alone is trusted. */

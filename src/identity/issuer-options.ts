@@ -43,7 +43,7 @@ export interface ClaimMappings {
 }
 
 /** A claim that has to be there, as a string, with exactly this value. */
-export interface ClaimValidationRule {
+interface ClaimValidationRule {
   readonly claim: string
   readonly requiredValue: string
 }

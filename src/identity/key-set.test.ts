@@ -183,3 +183,12 @@ test('a closed set asks no more and says nothing', async () => {
   expect(issuer.asked).toBe(1)
   expect(changes).toHaveLength(length)
 })
+
+test('a set that is closed while it asks does not ask again', async () => {
+  keys.close()
+  issuer.asked = 0
+  keys = open()
+  keys.close()
+  await vi.advanceTimersByTimeAsync(24 * 3600_000)
+  expect(issuer.asked).toBe(1)
+})

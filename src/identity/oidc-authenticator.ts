@@ -11,9 +11,9 @@ import { refusal } from './refusal.ts'
 import { parseToken } from './unverified-token.ts'
 
 /** Most verified tokens that are remembered, each until it ends. */
-export const MAX_ACCEPTED_TOKENS = 10_000
+const MAX_ACCEPTED_TOKENS = 10_000
 /** Most refused tokens that are remembered, and for how long: a client that keeps asking costs a hash each time. */
-export const MAX_REFUSED_TOKENS = 1000
+const MAX_REFUSED_TOKENS = 1000
 export const REFUSAL_MS = 5000
 
 export interface OidcAuthenticatorOptions {

@@ -1,5 +1,5 @@
 /** Longest username, group, uid or extra value, in UTF-16 units. */
-export const MAX_NAME_LENGTH = 512
+const MAX_NAME_LENGTH = 512
 
 /**
  * Names that mean something to Kubernetes whoever bears them: `system:masters` passes every check, and kubeadm binds

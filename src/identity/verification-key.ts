@@ -2,7 +2,7 @@ import { createPublicKey, hash, type JsonWebKey, type KeyObject } from 'node:cry
 import type { SigningAlgorithm } from './issuer-options.ts'
 
 /** Smallest RSA modulus, in bits (RFC 7518 section 3.3). */
-export const MIN_RSA_BITS = 2048
+const MIN_RSA_BITS = 2048
 /** Most keys of one set that are read. Issuers publish a handful. */
 export const MAX_KEYS = 100
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { CasbinDecider } from './casbin.ts'
-import { createPatternMatcher } from './pattern-matcher.ts'
+import { createPatternCompiler } from './pattern-compiler.ts'
 
 const line = (rule: string, verbs: string, eft: string): string[] => [
   rule,
@@ -15,7 +15,7 @@ const line = (rule: string, verbs: string, eft: string): string[] => [
   eft,
 ]
 const request = [' user:ana ', 'production', 'get', '', 'pods', 'default', 'web', '']
-const decider = new CasbinDecider(createPatternMatcher())
+const decider = new CasbinDecider(createPatternCompiler())
 
 test.each<[name: string, lines: string[][], rule: string | null]>([
   ['no lines are no opinion', [], null],

@@ -1,7 +1,7 @@
 import { Enforcer, FunctionMap, newModelFromString } from 'casbin'
 import { CASBIN_MODEL } from './casbin-model.ts'
 import type { PolicyLine } from './casbin-model.ts'
-import type { PatternMatcher } from './pattern-matcher.ts'
+import type { CompilePattern } from './pattern-compiler.ts'
 import type { RequestTerms } from './request-terms.ts'
 
 /** A policy line, or a request, as Casbin takes it: its fields in the order of the model. */
@@ -24,10 +24,10 @@ export function casbinRequest(terms: RequestTerms): CasbinFields {
 export class CasbinDecider extends Enforcer {
   readonly #policy: { policy: CasbinFields[] }
 
-  constructor(matches: PatternMatcher) {
+  constructor(compile: CompilePattern) {
     super()
     this.fm = new FunctionMap()
-    this.fm.addFunction('regexMatch', matches)
+    this.fm.addFunction('regexMatch', (term: string, pattern: string) => compile(pattern).test(term))
     this.setModel(newModelFromString(CASBIN_MODEL))
     const policy = this.model.model.get('p')?.get('p')
     if (policy === undefined) throw new TypeError('the Casbin model defines no policy')

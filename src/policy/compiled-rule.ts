@@ -4,7 +4,9 @@ import { casbinLine } from './casbin.ts'
 import type { CasbinFields } from './casbin.ts'
 import { policyLine } from './casbin-model.ts'
 import type { PolicyLine } from './casbin-model.ts'
+import type { CompilePattern } from './pattern-compiler.ts'
 import type { Policy, Rule } from './policy-set.ts'
+import type { RequestTerms } from './request-terms.ts'
 
 /** A rule with everything that is known of it before the first request. */
 export interface CompiledRule {
@@ -16,6 +18,8 @@ export interface CompiledRule {
   readonly rank: number
   readonly line: PolicyLine
   readonly casbinLine: CasbinFields
+  /** What the line asks of each term. */
+  readonly patterns: Readonly<Record<keyof RequestTerms, RegExp>>
   /** What its policy demands of the circumstances; null for nothing. */
   readonly condition: NamedCondition | null
 }
@@ -26,7 +30,7 @@ export interface NamedCondition extends Condition {
 }
 
 /** In the order of the policies. */
-export function compileRules(policies: readonly Policy[]): readonly CompiledRule[] {
+export function compileRules(policies: readonly Policy[], compile: CompilePattern): readonly CompiledRule[] {
   const conditions = new Map<string, NamedCondition>()
   const total = policies.reduce((sum, policy) => sum + policy.rules.length, 0)
   const compiled: CompiledRule[] = []
@@ -36,10 +40,24 @@ export function compileRules(policies: readonly Policy[]): readonly CompiledRule
       const line = policyLine(policy, rule, condition?.id ?? '')
       const ordinal = compiled.length
       const rank = rule.effect === 'deny' ? ordinal : 2 * total - ordinal
-      compiled.push({ policy, rule, ordinal, rank, line, casbinLine: casbinLine(line), condition })
+      const patterns = patternsOf(line, compile)
+      compiled.push({ policy, rule, ordinal, rank, line, casbinLine: casbinLine(line), patterns, condition })
     }
   }
   return compiled
+}
+
+function patternsOf(line: PolicyLine, compile: CompilePattern): CompiledRule['patterns'] {
+  return {
+    subjects: compile(line.subjects),
+    socket: compile(line.sockets),
+    verb: compile(line.verbs),
+    group: compile(line.groups),
+    resource: compile(line.resources),
+    namespace: compile(line.namespaces),
+    name: compile(line.names),
+    conditions: compile(line.conditions),
+  }
 }
 
 function namedCondition({ conditions }: Policy, known: Map<string, NamedCondition>): NamedCondition | null {

@@ -9,7 +9,7 @@ import { CasbinDecider, casbinRequest } from './casbin.ts'
 import { CASBIN_MODEL } from './casbin-model.ts'
 import { compileRules } from './compiled-rule.ts'
 import { cached } from './decision-cache.ts'
-import { createPatternMatcher } from './pattern-matcher.ts'
+import { createPatternCompiler } from './pattern-compiler.ts'
 import { createAuthorizer } from './policy-authorizer.ts'
 import type { NonResourceRule, ResourceRule } from './policy-document.ts'
 import type { Policy, PolicySet } from './policy-set.ts'
@@ -185,9 +185,9 @@ const requests: fc.Arbitrary<readonly Attributes[]> = fc.array(
 
 /** Casbin over every rule, as {@link CasbinDecider} and as the library comes. */
 async function wholeCasbin(policies: readonly Policy[]) {
-  const rules = compileRules(policies).toSorted((a, b) => a.rank - b.rank)
+  const rules = compileRules(policies, createPatternCompiler()).toSorted((a, b) => a.rank - b.rank)
   const lines = rules.map((rule) => rule.casbinLine)
-  const decider = new CasbinDecider(createPatternMatcher())
+  const decider = new CasbinDecider(createPatternCompiler())
   const stock = await newEnforcer(newModelFromString(CASBIN_MODEL))
   await stock.addPolicies(lines)
   return (given: Attributes): { rule: string | null; stock: boolean } => {

@@ -18,14 +18,17 @@ test.each<[words: string, rule: string]>([
   ['get /metrics', '{ verbs: [get], nonResourceURLs: [/metrics] }'],
   ['get /a,b]:#x', '{ verbs: [get], nonResourceURLs: ["/a,b]:#x"] }'],
   ['- pods web -n a', ''],
+  [`get /${'x'.repeat(300)}`, ''],
 ])('%s: %s', (words, rule) => {
   expect(missingRule(request(words))).toBe(rule)
 })
 
 test('is YAML whatever was asked', () => {
+  const anything = fc.array(fc.integer({ min: 0, max: 0xd7ff })).map((codes) => String.fromCharCode(...codes))
   fc.assert(
-    fc.property(fc.string(), fc.string({ unit: 'binary' }), fc.boolean(), (word, other, isResourceRequest) => {
+    fc.property(fc.string(), anything, fc.boolean(), (word, other, isResourceRequest) => {
       const asked = { ...request('get pods'), isResourceRequest, path: `/${word}`, namespace: other, resource: word }
+      expect(missingRule(asked)).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
       const rule = parse(missingRule(asked)) as Record<string, unknown>
       if (!isResourceRequest) expect(rule['nonResourceURLs']).toEqual([`/${word}`])
       else if (other !== '') expect(rule['namespaces']).toEqual([other])

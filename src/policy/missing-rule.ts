@@ -2,7 +2,8 @@ import type { RequestInfo } from '../kube/request-info.ts'
 
 /**
  * The rule that would allow a request, ready to paste into a policy:
- * `{ verbs: [get], resources: [secrets], namespaces: [default] }`. Empty when no rule could, for want of a verb.
+ * `{ verbs: [get], resources: [secrets], namespaces: [default] }`. Empty when no rule could, for want of a verb, and when
+ * a word of the request is too long to repeat. Printable whatever was asked.
  */
 export function missingRule(requestInfo: RequestInfo): string {
   const { verb, apiGroup, resource, subresource, namespace, path } = requestInfo
@@ -16,8 +17,12 @@ export function missingRule(requestInfo: RequestInfo): string {
   })
 }
 
+/** Longer words are no names that Kubernetes knows, in UTF-16 units. */
+const MAX_WORD_LENGTH = 253
+
 /** Lists of one entry, those without left out. */
 function render(entries: Readonly<Record<string, string>>): string {
+  if (Object.values(entries).some((value) => value.length > MAX_WORD_LENGTH)) return ''
   const lists = Object.entries(entries)
     .filter(([, value]) => value !== '')
     .map(([key, value]) => `${key}: [${yamlWord(value)}]`)
@@ -28,5 +33,9 @@ function render(entries: Readonly<Record<string, string>>): string {
 const NOT_TEXT = /^(?:true|false|null|yes|no|on|off|[yn])$/
 
 function yamlWord(value: string): string {
-  return /^[a-z/][a-z0-9./-]*$/.test(value) && !NOT_TEXT.test(value) ? value : JSON.stringify(value)
+  if (/^[a-z/][a-z0-9./-]*$/.test(value) && !NOT_TEXT.test(value)) return value
+  return JSON.stringify(value).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
+    const code = (character.codePointAt(0) ?? 0).toString(16)
+    return code.length <= 4 ? `\\u${code.padStart(4, '0')}` : `\\U${code.padStart(8, '0')}`
+  })
 }

@@ -1,7 +1,6 @@
 import { excerpt } from '../kube/quote.ts'
 import type { NearestRule } from './authorizer.ts'
 import type { CompiledRule } from './compiled-rule.ts'
-import type { PatternMatcher } from './pattern-matcher.ts'
 import { ALL } from './request-terms.ts'
 import type { RequestTerms } from './request-terms.ts'
 
@@ -16,16 +15,12 @@ type Part = (typeof PARTS)[number]
  * The rules that come closest to allowing a request that none allows: first those that lack the fewest parts, then those
  * that lack the lesser ones, then in the order of the policies.
  */
-export function nearestRules(
-  rules: readonly CompiledRule[],
-  terms: RequestTerms,
-  matches: PatternMatcher,
-): readonly NearestRule[] {
+export function nearestRules(rules: readonly CompiledRule[], terms: RequestTerms): readonly NearestRule[] {
   const nearest: { readonly rule: CompiledRule; readonly distance: number }[] = []
   for (const rule of rules) {
     if (rule.rule.effect === 'deny' || 'resources' in rule.rule === terms.resource.startsWith('/')) continue
     const limit = nearest[MAX_NEAREST - 1]?.distance ?? Infinity
-    const distance = distanceOf(rule, terms, matches, limit)
+    const distance = distanceOf(rule, terms, limit)
     if (distance >= limit) continue
     const place = nearest.findIndex((other) => distance < other.distance)
     nearest.splice(place < 0 ? nearest.length : place, 0, { rule, distance })
@@ -34,35 +29,22 @@ export function nearestRules(
   return nearest.map(({ rule }) => ({
     rule: rule.rule.id,
     location: rule.rule.location,
-    missing: PARTS.flatMap((part) => (lacks(rule, part, terms, matches) ? [phrase(rule, part, terms)] : [])),
+    missing: PARTS.flatMap((part) => (lacks(rule, part, terms) ? [phrase(rule, part, terms)] : [])),
   }))
 }
 
 /** Grows with the number of parts that a rule lacks and then with their weight. Inexact from `limit` on. */
-function distanceOf(rule: CompiledRule, terms: RequestTerms, matches: PatternMatcher, limit: number): number {
+function distanceOf(rule: CompiledRule, terms: RequestTerms, limit: number): number {
   let distance = 0
   for (let weight = PARTS.length - 1; weight >= 0 && distance < limit; weight -= 1) {
     const part = PARTS[weight]
-    if (part !== undefined && lacks(rule, part, terms, matches)) distance += 100 + weight
+    if (part !== undefined && lacks(rule, part, terms)) distance += 100 + weight
   }
   return distance
 }
 
-function lacks({ line }: CompiledRule, part: Part, terms: RequestTerms, matches: PatternMatcher): boolean {
-  switch (part) {
-    case 'conditions':
-      return !matches(terms.conditions, line.conditions)
-    case 'name':
-      return !matches(terms.name, line.names)
-    case 'namespace':
-      return !matches(terms.namespace, line.namespaces)
-    case 'verb':
-      return !matches(terms.verb, line.verbs)
-    case 'group':
-      return !matches(terms.group, line.groups)
-    case 'resource':
-      return !matches(terms.resource, line.resources)
-  }
+function lacks({ patterns }: CompiledRule, part: Part, terms: RequestTerms): boolean {
+  return !patterns[part].test(terms[part])
 }
 
 function phrase({ rule, condition }: CompiledRule, part: Part, terms: RequestTerms): string {

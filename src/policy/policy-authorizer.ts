@@ -6,7 +6,7 @@ import type { CompiledRule } from './compiled-rule.ts'
 import type { Circumstances } from './conditions.ts'
 import { nearestRules } from './nearest-rules.ts'
 import { strictest } from './obligations.ts'
-import { createPatternMatcher } from './pattern-matcher.ts'
+import { createPatternCompiler } from './pattern-compiler.ts'
 import type { PolicySet } from './policy-set.ts'
 import { flattenRules, isBuiltIn, summarizeRules } from './reach.ts'
 import type { FlatRules } from './reach.ts'
@@ -42,8 +42,7 @@ export function createAuthorizer(policySet: PolicySet): PolicyAuthorizer {
 
 class CasbinAuthorizer implements PolicyAuthorizer {
   readonly revision: string
-  readonly #matches = createPatternMatcher()
-  readonly #casbin = new CasbinDecider(this.#matches)
+  readonly #casbin: CasbinDecider
   readonly #index: RuleIndex
   readonly #rules: ReadonlyMap<string, CompiledRule>
   readonly #namesMatter: boolean
@@ -51,9 +50,11 @@ class CasbinAuthorizer implements PolicyAuthorizer {
 
   constructor({ revision, policies }: PolicySet) {
     this.revision = revision
-    const rules = compileRules(policies)
+    const compile = createPatternCompiler()
+    const rules = compileRules(policies, compile)
+    this.#casbin = new CasbinDecider(compile)
     this.#rules = new Map(rules.map((rule) => [rule.rule.id, rule]))
-    this.#index = new RuleIndex(rules, this.#matches)
+    this.#index = new RuleIndex(rules)
     this.#namesMatter = rules.some(({ rule }) => 'resources' in rule && rule.resourceNames !== undefined)
   }
 
@@ -76,9 +77,7 @@ class CasbinAuthorizer implements PolicyAuthorizer {
     if (decisive !== null) return this.#opinion(decisive, this.#obligations(found, terms))
 
     if (!this.mayReach(subject, socket)) return this.#noOpinion('no rule allows this user anything on this socket')
-    return this.#noOpinion('no rule allows it', () =>
-      nearestRules(this.#documented(subject, socket), terms, this.#matches),
-    )
+    return this.#noOpinion('no rule allows it', () => nearestRules(this.#documented(subject, socket), terms))
   }
 
   decisionKey(attributes: Attributes): string {
@@ -99,7 +98,7 @@ class CasbinAuthorizer implements PolicyAuthorizer {
   }
 
   rulesFor(subject: Subject, socket: string, namespace: string): FlatRules {
-    return flattenRules(this.#concerning(subject, socket), namespace, this.#matches)
+    return flattenRules(this.#concerning(subject, socket), namespace)
   }
 
   /** The rule that decides, or null when none has an opinion. */

@@ -1,6 +1,5 @@
 import type { CompiledRule } from './compiled-rule.ts'
 import { DISCOVERY } from './discovery-policy.ts'
-import type { PatternMatcher } from './pattern-matcher.ts'
 import type { ResourceRule } from './policy-document.ts'
 
 /**
@@ -27,8 +26,8 @@ export interface FlatRules {
 }
 
 /** The rules that allow something in a namespace; those for objects at the cluster scope are in every namespace. */
-export function flattenRules(rules: readonly CompiledRule[], namespace: string, matches: PatternMatcher): FlatRules {
-  const allowing = rules.filter(({ rule, line }) => rule.effect === 'allow' && matches(namespace, line.namespaces))
+export function flattenRules(rules: readonly CompiledRule[], namespace: string): FlatRules {
+  const allowing = rules.filter(({ rule, patterns }) => rule.effect === 'allow' && patterns.namespace.test(namespace))
   const reasons = [
     ...(rules.some(({ rule }) => rule.effect === 'deny') ? ['rules that deny are not listed'] : []),
     ...(rules.some(({ condition }) => condition !== null)

@@ -1,7 +1,6 @@
 import type { Subject } from '../kube/subject.ts'
 import type { CompiledRule, NamedCondition } from './compiled-rule.ts'
 import { allowsAnything } from './reach.ts'
-import type { PatternMatcher } from './pattern-matcher.ts'
 import { ALL, groupTerm, subjectTerms, userTerm } from './request-terms.ts'
 import type { RequestInfoTerms } from './request-terms.ts'
 
@@ -17,7 +16,7 @@ export interface Audience {
   readonly rules: readonly CompiledRule[]
   /** Whether one of them allows something and is not built in. */
   readonly allows: boolean
-  readonly sockets: string
+  readonly sockets: RegExp
   readonly conditions: readonly NamedCondition[]
 }
 
@@ -26,14 +25,12 @@ export interface Audience {
  * whether a candidate matches is for Casbin to say.
  */
 export class RuleIndex {
-  readonly #matches: PatternMatcher
   readonly #root = new Branch()
   readonly #byTerm = new Map<string, Audience[]>()
   /** By subject and socket; subjects never change, and sockets are few. */
   readonly #known = new WeakMap<Subject, Map<string, ReadonlySet<Audience>>>()
 
-  constructor(rules: readonly CompiledRule[], matches: PatternMatcher) {
-    this.#matches = matches
+  constructor(rules: readonly CompiledRule[]) {
     for (const group of Map.groupBy(rules, audienceKey).values()) this.#add(group)
   }
 
@@ -44,7 +41,7 @@ export class RuleIndex {
     const audience = {
       rules,
       allows: allowsAnything(rules),
-      sockets: first.line.sockets,
+      sockets: first.patterns.socket,
       conditions: [...conditions],
     }
     for (const rule of rules) this.#root.add(rule, audience, placesOf(rule))
@@ -63,7 +60,7 @@ export class RuleIndex {
     let audiences = bySocket.get(socket)
     if (audiences === undefined) {
       const all = subjectTerms(subject).flatMap((term) => this.#byTerm.get(term) ?? [])
-      audiences = new Set(all.filter((audience) => this.#matches(socket, audience.sockets)))
+      audiences = new Set(all.filter((audience) => audience.sockets.test(socket)))
       bySocket.set(socket, audiences)
     }
     return audiences
@@ -74,7 +71,7 @@ export class RuleIndex {
     const found = new Set<CompiledRule>()
     this.#root.collect(audiences, lookups(terms), 0, found)
     return [...found]
-      .filter(({ line }) => this.#matches(terms.namespace, line.namespaces) && this.#matches(terms.name, line.names))
+      .filter(({ patterns }) => patterns.namespace.test(terms.namespace) && patterns.name.test(terms.name))
       .sort((a, b) => a.rank - b.rank)
   }
 }
@@ -114,9 +111,10 @@ class Branch {
   }
 
   #collectRules(audiences: ReadonlySet<Audience>, into: Set<CompiledRule>): void {
-    const [fewer, more] = audiences.size < this.#rules.size ? [audiences, this.#rules] : [this.#rules, audiences]
-    for (const audience of fewer.keys()) {
-      if (more.has(audience)) for (const rule of this.#rules.get(audience) ?? []) into.add(rule)
+    if (audiences.size < this.#rules.size) {
+      for (const audience of audiences) for (const rule of this.#rules.get(audience) ?? []) into.add(rule)
+    } else {
+      for (const [audience, rules] of this.#rules) if (audiences.has(audience)) for (const rule of rules) into.add(rule)
     }
   }
 }

@@ -77,6 +77,8 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     directory,
     {
       sockets: [{ name: 'production', upstream: { kubeconfig: { path: own.kubeconfig } } }],
+      // For `kubectl get --raw`, which before 1.34 drops the path of the server's address.
+      defaultSocket: 'production',
       policies: ['policies.yaml'],
       issuer,
     },

@@ -76,7 +76,12 @@ async function logIn(
   const asked = new URL(address).searchParams
   stage(asked)
   const back = new URL(asked.get('redirect_uri') ?? '')
-  const parameters: Record<string, string | undefined> = { code: 'the-code', state: asked.get('state') ?? '', iss: issuer.url, ...callback }
+  const parameters: Record<string, string | undefined> = {
+    code: 'the-code',
+    state: asked.get('state') ?? '',
+    iss: issuer.url,
+    ...callback,
+  }
   for (const [name, value] of Object.entries(parameters)) if (value !== undefined) back.searchParams.set(name, value)
   const page = await (await fetch(back)).text()
   return { ...(await command.result), page }

@@ -11,14 +11,14 @@ export interface CertificateAndKey {
   readonly key: string
 }
 
-export interface ServerCertificateRequest {
+interface ServerCertificateRequest {
   /** DNS names and IP addresses; the first one is the common name. Default `localhost`, `127.0.0.1` and `::1`. */
   readonly hosts?: readonly string[]
   /** Ended yesterday. */
   readonly expired?: boolean
 }
 
-export interface ClientCertificateRequest {
+interface ClientCertificateRequest {
   /** Kubernetes reads it as the user name. */
   readonly commonName: string
   /** Kubernetes reads them as groups. */

@@ -84,8 +84,23 @@ export interface AuditEvent {
   readonly annotations: Readonly<Record<string, string>>
 }
 
-/** Socket `production`, on free ports. The caller stops it. */
-export async function startStagedGateway(options: StagedGatewayOptions = {}): Promise<StagedGateway> {
+/** What a connector between a staged issuer and a staged API server needs, all of it started and written down. */
+export interface StagedSurroundings {
+  readonly apiServer: StagedApiServer
+  readonly issuer: StagedIssuer
+  readonly directory: string
+  /** Path of the connector document. */
+  readonly document: string
+  readonly port: number
+  readonly portalPort: number
+  readonly opsPort: number
+  readonly certificateAuthority: string
+  readonly token: string
+  stop(): Promise<void>
+}
+
+/** Prepares for a connector with socket `production` on free ports. The caller starts it, and stops the surroundings. */
+export async function stageSurroundings(options: StagedGatewayOptions = {}): Promise<StagedSurroundings> {
   const [apiServer, issuer, directory, [port = 0, portalPort = 0, opsPort = 0]] = await Promise.all([
     startStagedApiServer(),
     startStagedIssuer(),
@@ -102,14 +117,30 @@ export async function startStagedGateway(options: StagedGatewayOptions = {}): Pr
     write('policy.yaml', options.policy ?? STAGED_POLICY),
     write('connector.yaml', stringify(documentOf({ apiServer, issuer, ports: [port, portalPort, opsPort] }, options))),
   ])
-  const log: string[] = []
-  const config = await loadConnectorConfig(join(directory, 'connector.yaml'))
-  const app = await createApp(config, { log: pino({ base: null }, { write: (line) => log.push(line) }) })
-  await app.start()
-  const token = await issuer.sign({ exp: Math.floor(Date.now() / 1000) + 3600 })
-  const agent = new Agent({ ca: authority.certificate, keepAlive: true, ALPNProtocols: ['http/1.1'] })
-  const sessions: ClientHttp2Session[] = []
+  return {
+    apiServer,
+    issuer,
+    directory,
+    document: join(directory, 'connector.yaml'),
+    port,
+    portalPort,
+    opsPort,
+    certificateAuthority: authority.certificate,
+    token: await issuer.sign({ exp: Math.floor(Date.now() / 1000) + 3600 }),
+    async stop() {
+      await Promise.all([apiServer.close(), issuer.close()])
+      await rm(directory, { recursive: true })
+    },
+  }
+}
 
+/** Opens requests to a connector with Ana's token, over HTTP/1.1. `agent.destroy()` ends the connections. */
+export function createOpener(surroundings: StagedSurroundings): {
+  readonly open: StagedGateway['open']
+  readonly agent: Agent
+} {
+  const { port, token, certificateAuthority } = surroundings
+  const agent = new Agent({ ca: certificateAuthority, keepAlive: true, ALPNProtocols: ['http/1.1'] })
   const open: StagedGateway['open'] = (path, { headers = {}, body, anonymous = false, ...rest } = {}) =>
     new Promise((resolve, reject) => {
       const credential = anonymous ? {} : { Authorization: `Bearer ${token}` }
@@ -119,15 +150,22 @@ export async function startStagedGateway(options: StagedGatewayOptions = {}): Pr
       request.once('error', reject)
       request.end(body)
     })
+  return { open, agent }
+}
+
+/** Socket `production`, on free ports. The caller stops it. */
+export async function startStagedGateway(options: StagedGatewayOptions = {}): Promise<StagedGateway> {
+  const surroundings = await stageSurroundings(options)
+  const { port, directory, certificateAuthority } = surroundings
+  const log: string[] = []
+  const config = await loadConnectorConfig(surroundings.document)
+  const app = await createApp(config, { log: pino({ base: null }, { write: (line) => log.push(line) }) })
+  await app.start()
+  const { open, agent } = createOpener(surroundings)
+  const sessions: ClientHttp2Session[] = []
   return {
+    ...surroundings,
     app,
-    apiServer,
-    issuer,
-    port,
-    portalPort,
-    opsPort,
-    certificateAuthority: authority.certificate,
-    token,
     log,
     open,
     async fetch(path, fetchOptions) {
@@ -137,14 +175,14 @@ export async function startStagedGateway(options: StagedGatewayOptions = {}): Pr
       return { statusCode, headers, rawHeaders, body }
     },
     http2() {
-      const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: authority.certificate })
+      const session = connectHttp2(`https://127.0.0.1:${port}`, { ca: certificateAuthority })
       session.on('error', () => undefined)
       sessions.push(session)
       return session
     },
     raw: () =>
       new Promise((resolve, reject) => {
-        const socket = connectTls({ host: '127.0.0.1', port, ca: authority.certificate, ALPNProtocols: ['http/1.1'] })
+        const socket = connectTls({ host: '127.0.0.1', port, ca: certificateAuthority, ALPNProtocols: ['http/1.1'] })
         socket.once('secureConnect', () => {
           socket.off('error', reject)
           socket.on('error', () => undefined)
@@ -161,8 +199,7 @@ export async function startStagedGateway(options: StagedGatewayOptions = {}): Pr
       for (const session of sessions) session.destroy()
       agent.destroy()
       await app.stop()
-      await Promise.all([apiServer.close(), issuer.close()])
-      await rm(directory, { recursive: true })
+      await surroundings.stop()
     },
   }
 }

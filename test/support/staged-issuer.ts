@@ -54,7 +54,7 @@ export interface StagedIssuer {
   close(): Promise<void>
 }
 
-export interface SignOptions {
+interface SignOptions {
   readonly key?: SigningKey
   /** Added to the protected header. */
   readonly header?: Record<string, unknown>

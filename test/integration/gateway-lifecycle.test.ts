@@ -1,0 +1,135 @@
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { describe, expect, it } from 'vitest'
+import { STAGED_POLICY, type StagedGateway, startStagedGateway } from '../support/staged-gateway.ts'
+
+const PODS = '/sockets/production/api/v1/namespaces/default/pods'
+
+async function withGateway(
+  options: Parameters<typeof startStagedGateway>[0],
+  act: (gateway: StagedGateway) => Promise<void>,
+): Promise<void> {
+  const gateway = await startStagedGateway(options)
+  try {
+    await act(gateway)
+  } finally {
+    await gateway.stop()
+  }
+}
+
+async function ops(gateway: StagedGateway, path: string): Promise<{ status: number; text: string }> {
+  const response = await fetch(`http://127.0.0.1:${gateway.opsPort}${path}`)
+  return { status: response.status, text: await response.text() }
+}
+
+describe('a connector that is told to stop', () => {
+  it('lets a request under way finish, ends watches cleanly, and takes no more', async () => {
+    await withGateway({}, async (gateway) => {
+      const slow: ServerResponse[] = []
+      gateway.apiServer.onRequest = (request, response) => {
+        if (request.url?.includes('watch') === true) response.writeHead(200).flushHeaders()
+        else slow.push(response.writeHead(200))
+      }
+      const watch = await gateway.open(`${PODS}?watch=1`)
+      const answer = gateway.fetch(PODS)
+      await expect.poll(() => slow.length).toBe(1)
+      const stopped = gateway.app.stop()
+      await once(watch.resume(), 'end')
+      expect(watch.complete).toBe(true)
+      slow[0]?.end('whole')
+      expect((await answer).body).toBe('whole')
+      await stopped
+      await expect(gateway.fetch(PODS)).rejects.toThrow(/ECONNREFUSED/)
+    })
+  })
+
+  it('cuts off what does not end in time', async () => {
+    await withGateway({ limits: { drainTimeout: '0s' } }, async (gateway) => {
+      gateway.apiServer.onRequest = (_request, response) => {
+        response.writeHead(200).write('half')
+      }
+      const answer = gateway.fetch(`${PODS}/web/log?follow=true`)
+      await expect.poll(() => gateway.apiServer.seen.length).toBe(1)
+      await Promise.all([expect(answer).rejects.toThrow(), gateway.app.stop()])
+      expect(gateway.apiServer.openConnections).toBe(0)
+    })
+  })
+
+  it('leaves no handle open', async () => {
+    const before = process.getActiveResourcesInfo().length
+    await withGateway({}, async (gateway) => {
+      await gateway.fetch(PODS)
+    })
+    await expect.poll(() => process.getActiveResourcesInfo().length).toBeLessThanOrEqual(before)
+  })
+})
+
+describe('the ops listener', () => {
+  it('is live and ready, says what it checked, and counts', async () => {
+    await withGateway({}, async (gateway) => {
+      expect(await ops(gateway, '/livez')).toEqual({ status: 200, text: 'ok\n' })
+      await expect.poll(async () => (await ops(gateway, '/readyz')).status).toBe(200)
+      expect((await ops(gateway, '/readyz?verbose')).text).toMatch(
+        /^\[\+\]audit ok\n\[\+\]issuer\/https:\S+ ok\n\[\+\]socket\/production ok\nreadyz check passed\n$/,
+      )
+      await gateway.fetch(PODS)
+      await gateway.fetch('/sockets/production/api/v1/secrets')
+      const { text } = await ops(gateway, '/metrics')
+      expect(text).toContain('postern_requests_total{socket="production",verb="list",code="200",decision="allow"} 1')
+      expect(text).toContain(
+        'postern_requests_total{socket="production",verb="list",code="403",decision="no-opinion"} 1',
+      )
+      expect((await ops(gateway, '/')).status).toBe(404)
+    })
+  })
+
+  it('is not ready without its API server, says why, and the connector recovers', async () => {
+    await withGateway({}, async (gateway) => {
+      const { server } = gateway.apiServer
+      const address = server.address()
+      server.closeAllConnections()
+      server.close()
+      await once(server, 'close')
+      const { statusCode, body } = await gateway.fetch(PODS)
+      expect(statusCode).toBe(503)
+      expect(JSON.parse(body)).toMatchObject({ kind: 'Status', reason: 'ServiceUnavailable' })
+      expect(body).not.toContain('ECONNREFUSED')
+      expect(gateway.log.join('')).toContain('ECONNREFUSED')
+      if (address !== null && typeof address === 'object') server.listen(address.port, '127.0.0.1')
+      await expect.poll(async () => (await gateway.fetch(PODS)).statusCode).toBe(200)
+    })
+  })
+})
+
+describe('two connectors in one process', () => {
+  it('do not know of each other', async () => {
+    const empty = `apiVersion: postern.dev/v1alpha1
+kind: Policy
+metadata: { name: nothing }
+spec: { subjects: { users: [nobody@example.com] }, rules: [{ verbs: [get], resources: [pods] }] }
+`
+    await withGateway({ policy: STAGED_POLICY }, (first) =>
+      withGateway({ policy: empty }, async (second) => {
+        expect((await first.fetch(PODS)).statusCode).toBe(200)
+        expect((await second.fetch(PODS)).statusCode).toBe(403)
+        const foreign = { Authorization: `Bearer ${first.token}` }
+        expect((await second.fetch(PODS, { headers: foreign, anonymous: true })).statusCode).toBe(401)
+        expect(await second.events()).not.toEqual(await first.events())
+        expect((await ops(second, '/metrics')).text).not.toContain('code="200",decision="allow"')
+      }),
+    )
+  })
+})
+
+describe('a socket that forwards as the subject', () => {
+  it('writes the subject’s name, and never the client’s idea of it', async () => {
+    await withGateway({ forwardAs: 'subject' }, async (gateway) => {
+      await gateway.fetch(PODS, { headers: { Connection: 'Impersonate-User' } })
+      const [seen] = gateway.apiServer.seen
+      const lines = (seen?.rawHeaders ?? []).flatMap((name, i) =>
+        i % 2 === 0 && /^impersonate-/i.test(name) ? [`${name}: ${seen?.rawHeaders[i + 1] ?? ''}`] : [],
+      )
+      expect(lines).toEqual(['Impersonate-User: ana@example.com', 'Impersonate-Group: payments-dev'])
+    })
+  })
+})
