@@ -1,7 +1,7 @@
-/** Size of the buffers that are used again, in bytes; what an upstream reads at once fits. */
-const BUFFER_BYTES = 64 * 1024
+/** Size of the buffers that are used again, in bytes: one TLS record. */
+const BUFFER_BYTES = 16 * 1024
 /** Most buffers that are kept while nobody uses them: 4 MiB. */
-const MAX_IDLE_BUFFERS = 64
+const MAX_IDLE_BUFFERS = 256
 /** Below this a buffer of its own costs less, in bytes. */
 const SMALL_BYTES = 4 * 1024
 

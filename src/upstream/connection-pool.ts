@@ -3,7 +3,7 @@ import { Connection, type ConnectionOwner } from './connection.ts'
 import { Dialer } from './dialer.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { Carrier, Exchange } from './exchange.ts'
-import { UpstreamFailures } from './upstream-failure.ts'
+import { UpstreamFailures } from './upstream-failures.ts'
 import type { UpstreamLimits } from './upstream-limits.ts'
 
 /** The most that TLS hands over at a time: one record (RFC 8446 section 5.1). */

@@ -5,7 +5,7 @@ import type { Dialer } from './dialer.ts'
 import type { Carrier, Exchange } from './exchange.ts'
 import type { MalformedResponse } from './response-head.ts'
 import { type ExpectedResponse, type ResponseEvents, ResponseParser } from './response-parser.ts'
-import type { UpstreamFailures } from './upstream-failure.ts'
+import type { UpstreamFailures } from './upstream-failures.ts'
 
 /** The longest time that a timer of Node's can wait, in milliseconds. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1
@@ -130,7 +130,7 @@ export class Connection implements Carrier, ResponseEvents {
   }
 
   onData(view: Buffer): void {
-    if (this.#exchange?.sink.data(Buffer.from(view)) === false) this.#paused = true
+    if (this.#exchange?.sink.data(view) === false) this.#paused = true
   }
 
   onEnd(surplus: number): void {

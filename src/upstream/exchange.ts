@@ -1,5 +1,5 @@
 import type { StatusError } from '../kube/status.ts'
-import type { UpstreamFailures } from './upstream-failure.ts'
+import type { UpstreamFailures } from './upstream-failures.ts'
 import type { ResponseSink, UpstreamExchange, UpstreamRequest } from './upstream.ts'
 
 /** What an exchange is with at present: the line of those that wait for a connection, or its connection. */

@@ -4,7 +4,7 @@ import { buildEndpoint, type Endpoint } from './endpoint.ts'
 import { Problems } from './endpoint-error.ts'
 
 /** Where the kubelet puts a pod's service account. */
-export const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount'
+const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount'
 
 /**
  * The API server of the cluster that the connector runs in, with the service account of its pod.

@@ -238,9 +238,13 @@ describe('a kubeconfig is refused', () => {
     expect(await problems(document, context)).toEqual([problem])
   })
 
-  test('with bad YAML, and says where', async () => {
-    const [problem] = await problems('a: [')
-    expect(problem).toMatch(/^it is not YAML: /)
+  test.each([
+    ['a: [', 'it is not YAML: line 1 is malformed'],
+    ['users:\n- user:\n    token: "hush\n', 'it is not YAML: line 4 is malformed'],
+    ['token: hush\n  hush: hush hush\n', 'it is not YAML: line 1 is malformed'],
+    ['a: *hush', 'it has aliases without anchors, or too many of them'],
+  ])('with the bad YAML %j, and says where without quoting it', async (text, problem) => {
+    expect(await problems(text)).toEqual([problem])
   })
 
   test('when it cannot be read', async () => {

@@ -1,11 +1,11 @@
 import { dirname, resolve } from 'node:path'
-import { parse } from 'yaml'
+import { parseDocument } from 'yaml'
 import { buildEndpoint, type Endpoint, type EndpointParts, type Text } from './endpoint.ts'
 import { Problems } from './endpoint-error.ts'
 import { readSmallFile } from './small-file.ts'
 
 /** A kubeconfig may have at most so many bytes. */
-export const MAX_KUBECONFIG_BYTES = 4 * 1024 * 1024
+const MAX_KUBECONFIG_BYTES = 4 * 1024 * 1024
 
 /** A kubeconfig file and which of its contexts counts. */
 export interface KubeconfigOptions {
@@ -38,11 +38,15 @@ export async function loadKubeconfig({ path, context }: KubeconfigOptions): Prom
 
 async function readDocument(path: string): Promise<Mapping> {
   const text = await readSmallFile(path, MAX_KUBECONFIG_BYTES)
+  // The parser's own words quote the text, which may be a secret.
+  const parsed = parseDocument(text)
+  const [error] = parsed.errors
+  if (error !== undefined) throw new Error(`it is not YAML: line ${error.linePos?.[0].line ?? 1} is malformed`)
   let document: unknown
   try {
-    document = parse(text, { prettyErrors: false })
-  } catch (error) {
-    throw new Error(`it is not YAML: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+    document = parsed.toJS()
+  } catch {
+    throw new Error('it has aliases without anchors, or too many of them')
   }
   if (!isMapping(document)) throw new Error('it is not a YAML mapping')
   return document

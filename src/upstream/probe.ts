@@ -1,5 +1,5 @@
 import type { Credential } from './credential.ts'
-import type { UpstreamFailures } from './upstream-failure.ts'
+import type { UpstreamFailures } from './upstream-failures.ts'
 import type { Upstream } from './upstream.ts'
 
 /** How long an API server may take to say that it is ready, in milliseconds. */

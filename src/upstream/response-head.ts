@@ -1,7 +1,7 @@
 import type { RawHeaders } from '../kube/raw-headers.ts'
 
 /** How the body of a response is delimited: a length in bytes, or what ends it when none was given. */
-export type BodyFraming = number | 'chunked' | 'until-close'
+type BodyFraming = number | 'chunked' | 'until-close'
 
 /** The head of a response, understood. */
 export interface ResponseHead {

@@ -2,11 +2,11 @@ import type { TLSSocket } from 'node:tls'
 import type { RawHeaders } from '../kube/raw-headers.ts'
 import type { MalformedResponse } from './response-head.ts'
 import { type ResponseEvents, ResponseParser } from './response-parser.ts'
-import type { UpstreamFailures } from './upstream-failure.ts'
+import type { UpstreamFailures } from './upstream-failures.ts'
 import type { UpgradeAnswer } from './upstream.ts'
 
 /** How much of the body of a refusal is kept. */
-export const MAX_REFUSAL_BYTES = 64 * 1024
+const MAX_REFUSAL_BYTES = 64 * 1024
 
 /** Asks, on a connection that is being dialled, to switch protocols, and takes the answer. Used once. */
 export class UpgradeAttempt implements ResponseEvents {

@@ -26,8 +26,9 @@ export interface ResponseSink {
   /** Called once, as soon as the head is there and before any body byte. Hop-by-hop headers are gone. */
   head(statusCode: number, headers: RawHeaders): void
   /**
-   * The chunk is the sink's to keep. Returning false asks for no more until `resume()`; what was read from the
-   * network by then, at most some 64 KiB, still comes.
+   * A view that is valid only during the call: its memory is used again for the next read, so what is kept
+   * must be copied. Returning false asks for no more until `resume()`; what was read from the network by then,
+   * at most some 64 KiB, still comes.
    */
   data(chunk: Buffer): boolean
   /** The response ended as its framing promised. */

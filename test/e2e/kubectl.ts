@@ -23,7 +23,12 @@ export class Kubectl {
     this.namespace = namespace
     this.command = [version.path, `--namespace=${namespace}`]
     this.#kubeconfig = caller === 'direct' ? controlPlane.adminKubeconfig : kubeconfigs[caller]
-    this.env = { HOME: join(directory, 'homes', `${caller}-${version.version}`), KUBECONFIG: this.#kubeconfig }
+    this.env = {
+      HOME: join(directory, 'homes', `${caller}-${version.version}`),
+      KUBECONFIG: this.#kubeconfig,
+      // The credential plugin runs from its sources; what is installed needs no such help.
+      NODE_COMPILE_CACHE: join(directory, 'compile-cache'),
+    }
   }
 
   run(argv: readonly string[], { input, env = {} }: KubectlInput = {}): Promise<KubectlResult> {

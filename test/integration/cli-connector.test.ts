@@ -92,7 +92,9 @@ test('a second signal ends a connector that waits for a client', async () => {
   const client = connect({ host: '127.0.0.1', port: portal.port, ca: authority.certificate })
   client.on('error', () => undefined)
   await once(client, 'secureConnect')
-  client.write('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n')
+  // The answer to the whole request says that the half one behind it has arrived too.
+  client.write('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET / HTTP/1.1\r\n')
+  await once(client, 'data')
   child.kill('SIGINT')
   await line(/"connector\.stopping"/)
   child.kill('SIGINT')

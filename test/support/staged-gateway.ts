@@ -32,6 +32,8 @@ export interface StagedGatewayOptions {
   readonly hosts?: string[]
   readonly limits?: ConnectorInput['limits']
   readonly defaultSocket?: string
+  /** Further sockets; each leads to the same API server with a token of its own. */
+  readonly otherSockets?: readonly { readonly name: string; readonly hosts?: string[]; readonly token: string }[]
 }
 
 /** A whole connector in this process, between a staged issuer and a staged API server, over real TLS. */
@@ -53,8 +55,8 @@ export interface StagedGateway {
   /** The answer itself, its body still to come. The test ends it. */
   open(path: string, options?: FetchOptions): Promise<IncomingMessage>
   http2(): ClientHttp2Session
-  /** A TLS connection that speaks HTTP/1.1, for raw bytes. */
-  raw(): Promise<TLSSocket>
+  /** A TLS connection that speaks HTTP/1.1 or HTTP/2, for raw bytes. */
+  raw(protocol?: 'http/1.1' | 'h2'): Promise<TLSSocket>
   /** The audit events so far, oldest first. */
   events(): Promise<AuditEvent[]>
   stop(): Promise<void>
@@ -108,12 +110,13 @@ export async function stageSurroundings(options: StagedGatewayOptions = {}): Pro
     freePorts(3),
   ])
   const authority = createCertificateAuthority('staged gateway')
-  const { cert, key } = authority.issueServer({ hosts: ['127.0.0.1', 'localhost', ...(options.hosts ?? [])] })
+  const { cert, key } = authority.issueServer({ hosts: ['127.0.0.1', 'localhost', ...hostsOf(options)] })
   const write = (name: string, text: string): Promise<void> => writeFile(join(directory, name), text, { mode: 0o600 })
   await Promise.all([
     write('tls.crt', cert + authority.certificate),
     write('tls.key', key),
     write('token', apiServer.token),
+    ...(options.otherSockets ?? []).map(({ name, token }) => write(`token-${name}`, token)),
     write('policy.yaml', options.policy ?? STAGED_POLICY),
     write('connector.yaml', stringify(documentOf({ apiServer, issuer, ports: [port, portalPort, opsPort] }, options))),
   ])
@@ -204,12 +207,23 @@ export async function startStagedGateway(options: StagedGatewayOptions = {}): Pr
   }
 }
 
+function hostsOf({ hosts = [], otherSockets = [] }: StagedGatewayOptions): string[] {
+  return [...hosts, ...otherSockets.flatMap((socket) => socket.hosts ?? [])]
+}
+
 function documentOf(
   { apiServer, issuer, ports }: { apiServer: StagedApiServer; issuer: StagedIssuer; ports: readonly number[] },
-  { forwardAs = 'connector', hosts = [], limits, defaultSocket }: StagedGatewayOptions,
+  { forwardAs = 'connector', hosts = [], limits, defaultSocket, otherSockets = [] }: StagedGatewayOptions,
 ): ConnectorInput {
   const tls = { certificate: 'tls.crt', key: 'tls.key' }
   const [kubernetes, portal, ops] = ports.map((port) => `127.0.0.1:${port}`)
+  const upstreamWith = (tokenFile: string) => ({
+    server: {
+      url: apiServer.url,
+      certificateAuthority: apiServer.certificateAuthority,
+      credential: { token: { file: tokenFile } },
+    },
+  })
   return {
     apiVersion: 'postern.dev/v1alpha1',
     kind: 'Connector',
@@ -228,18 +242,13 @@ function documentOf(
       ],
     },
     sockets: [
-      {
-        name: 'production',
-        hosts,
+      { name: 'production', hosts, forwardAs, upstream: upstreamWith('token') },
+      ...otherSockets.map(({ name, hosts: names = [] }) => ({
+        name,
+        hosts: names,
         forwardAs,
-        upstream: {
-          server: {
-            url: apiServer.url,
-            certificateAuthority: apiServer.certificateAuthority,
-            credential: { token: { file: 'token' } },
-          },
-        },
-      },
+        upstream: upstreamWith(`token-${name}`),
+      })),
     ],
     policies: ['policy.yaml'],
     audit: { trail: { directory: 'audit' } },

@@ -47,7 +47,7 @@ export function answerOf(
         headers = given
       },
       data(chunk) {
-        body.push(chunk)
+        body.push(Buffer.from(chunk))
         return true
       },
       end() {
