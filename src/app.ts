@@ -77,6 +77,7 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
     authorizer: () => authorizer,
     trail: new AuditTrail({ sink, requestReceived: config.audit.requestReceived, onComplete: metrics.completed }),
     limits: config.limits,
+    origin: config.listen.kubernetes.publicURL,
     onFailure: ({ auditId, error }) => {
       log.error({ auditId, ...describeFailure(error) }, 'request.failed')
     },

@@ -2,6 +2,7 @@ import type { Authenticator } from '../identity/authenticator.ts'
 import { forbidden } from '../kube/forbidden.ts'
 import { hasImpersonation } from '../kube/impersonation.ts'
 import { parseRequest } from '../kube/parsed-request.ts'
+import { redactSecrets } from '../kube/redaction.ts'
 import { requestHeaders } from '../kube/request-headers.ts'
 import { requestInfoToAuthorize } from '../kube/session-kind.ts'
 import { badRequest } from '../kube/status.ts'
@@ -28,7 +29,7 @@ export async function admit(
 function parse(received: Received): Parsed {
   const { method, headers, audit, door } = received
   const request = parseRequest(method, received.rawTarget)
-  audit.parsed(request.requestInfo, request.target)
+  audit.parsed(request.requestInfo, redactSecrets(request.target))
   const head = requestHeaders(method, headers, {
     auditId: audit.auditId,
     unframedLength: door === 'stream' && received.bodyFollows ? 'chunked' : 0,

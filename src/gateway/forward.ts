@@ -13,7 +13,7 @@ import type { Authorized } from './stages.ts'
 import { requestToUpstream, responseToClient } from './upstream-request.ts'
 
 /** Code in the audit event of a request whose client left before the answer was whole. */
-const CLIENT_CLOSED_REQUEST = 499
+export const CLIENT_CLOSED_REQUEST = 499
 
 export interface ForwardContext {
   readonly streams: LiveStreams

@@ -3,16 +3,18 @@ import type { Duplex, Readable } from 'node:stream'
 import type { AuditEntry, AuditTrail } from '../audit/audit-trail.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import { type RawHeaders, headerValues } from '../kube/raw-headers.ts'
-import { badRequest, serviceUnavailable } from '../kube/status.ts'
+import { redactSecrets } from '../kube/redaction.ts'
+import { type Status, badRequest, serviceUnavailable } from '../kube/status.ts'
 import type { PolicyAuthorizer } from '../policy/policy-authorizer.ts'
 import { admit } from './admission.ts'
 import { ChunkPool } from './chunk-pool.ts'
-import { type ForwardContext, forward } from './forward.ts'
+import { CLIENT_CLOSED_REQUEST, type ForwardContext, forward } from './forward.ts'
 import type { GatewayLimits } from './limits.ts'
 import { LiveStreams } from './live-streams.ts'
 import type { Reply } from './reply.ts'
 import { refusalOutcome, refuse, renderRefusal, toStatus } from './respond.ts'
 import { answerSelfReview, isSelfReview } from './self-review.ts'
+import { refuseForeignOrigin } from './origin.ts'
 import type { SocketTable } from './socket-table.ts'
 import type { Authorized, Received } from './stages.ts'
 import { tunnel, writeAnswer } from './tunnel.ts'
@@ -25,6 +27,8 @@ export interface GatewayOptions {
   readonly authorizer: () => PolicyAuthorizer
   readonly trail: AuditTrail
   readonly limits: GatewayLimits
+  /** Origin of the kubernetes listener, as browsers name it: `https://HOST[:PORT]`. */
+  readonly origin: string
   /** Told of every refusal that is the gateway's or the upstream's fault, with what the client is not told. */
   readonly onFailure: (failure: { readonly auditId: string; readonly error: unknown }) => void
 }
@@ -39,6 +43,8 @@ export interface Arrival {
   readonly sourceIP: string
   /** Whether a body may follow. */
   readonly bodyFollows: boolean
+  /** Why it is refused whatever it asks for; empty when it is sound. */
+  readonly fault: string
 }
 
 /** The one pipeline behind every door of the kubernetes listener. */
@@ -78,23 +84,35 @@ export class Gateway {
     const audit = this.#begin(head)
     try {
       if (early.length > 0) throw badRequest('bytes follow the request to upgrade')
+      refuseForeignOrigin(head.headers, this.#options.origin)
       const authorized = await this.#admit('upgrade', head, audit, this.#options.authorizer())
       await tunnel(authorized, client, this.streams, this.#options.limits.upgradeTimeoutMs)
     } catch (error) {
+      if (!client.writable) {
+        client.destroy()
+        audit.complete({ code: CLIENT_CLOSED_REQUEST })
+        return
+      }
       this.#report(error, audit)
       const status = toStatus(error)
       audit.complete(refusalOutcome(status))
-      if (client.writable) writeAnswer(client, renderRefusal(status, audit.auditId))
-      else client.destroy()
+      writeAnswer(client, renderRefusal(status, audit.auditId))
     }
   }
 
-  #begin(head: Arrival): AuditEntry {
+  /** Answers bytes that are no request, on the client's own socket. */
+  refuseUnreadable(status: Status, sourceIP: string, client: Duplex): void {
+    const audit = this.#begin({ target: '', sourceIP, headers: [] })
+    audit.complete(refusalOutcome(status))
+    writeAnswer(client, renderRefusal(status, audit.auditId))
+  }
+
+  #begin({ target, sourceIP, headers }: Pick<Arrival, 'target' | 'sourceIP' | 'headers'>): AuditEntry {
     return this.#options.trail.begin({
       auditId: randomUUID(),
-      requestURI: head.target,
-      sourceIP: head.sourceIP,
-      userAgent: headerValues(head.headers, 'user-agent')[0] ?? '',
+      requestURI: redactSecrets(target),
+      sourceIP,
+      userAgent: redactSecrets(headerValues(headers, 'user-agent')[0] ?? ''),
       receivedAtMs: Date.now(),
     })
   }
@@ -105,6 +123,7 @@ export class Gateway {
     audit: AuditEntry,
     authorizer: PolicyAuthorizer,
   ): Promise<Authorized> {
+    if (head.fault !== '') throw badRequest(head.fault)
     const { sockets, trail, authenticator } = this.#options
     const { socket, prefix, rawTarget } = sockets.route(head.target, head.authority)
     audit.routed(socket.name)

@@ -1,21 +1,21 @@
-import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import { IncomingMessage, type ServerResponse } from 'node:http'
 import { type Http2SecureServer, type ServerHttp2Session, type ServerHttp2Stream, createSecureServer } from 'node:http2'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { failure } from '../kube/status.ts'
+import { headerValues } from '../kube/raw-headers.ts'
+import { type Status, failure } from '../kube/status.ts'
 import type { Gateway, Arrival } from './gateway.ts'
 import { Http1Reply } from './http1-reply.ts'
 import { Http2Reply } from './http2-reply.ts'
 import type { GatewayLimits } from './limits.ts'
-import { renderRefusal } from './respond.ts'
-import { writeAnswer } from './tunnel.ts'
 
 /** More header lines than this are not even kept to be counted. */
 const MAX_HEADER_LINES = 200
 /** Bound of what an HTTP/2 session may hold, in megabytes. */
 const MAX_SESSION_MEMORY_MB = 16
 const KEEP_ALIVE_PROBE_MS = 30_000
+/** How often slow requests are looked for, at the least. */
+const SLOW_REQUESTS_CHECKED_EVERY_MS = 5_000
 
 export interface KubernetesListenerOptions {
   readonly gateway: Gateway
@@ -23,6 +23,12 @@ export interface KubernetesListenerOptions {
   /** PEM. */
   readonly certificate: string
   readonly key: string
+}
+
+/** The request that an HTTP/1.1 connection is busy with. */
+interface Answering {
+  /** Serves the request that was sent behind it, which waits. */
+  next: (() => void) | null
 }
 
 /**
@@ -36,6 +42,7 @@ export class KubernetesListener {
   readonly server: Http2SecureServer
   readonly #connections = new Set<Socket>()
   readonly #sessions = new Set<ServerHttp2Session>()
+  readonly #answering = new WeakMap<Duplex, Answering>()
   #stopping = false
 
   constructor(options: KubernetesListenerOptions) {
@@ -96,9 +103,14 @@ export class KubernetesListener {
     server.on('checkContinue', (request: IncomingMessage, response: ServerResponse) => {
       this.#request(request, response, true)
     })
-    server.on('upgrade', (request: IncomingMessage, client: Duplex, early: Buffer) => {
-      this.#upgrade(request, client, early)
+    server.on('checkExpectation', (request: IncomingMessage, response: ServerResponse) => {
+      this.#request(request, response, false)
     })
+    for (const event of ['upgrade', 'connect']) {
+      server.on(event, (request: IncomingMessage, client: Duplex, early: Buffer) => {
+        this.#upgrade(request, client, early)
+      })
+    }
     server.on('stream', (stream: ServerHttp2Stream, _headers: unknown, _flags: number, rawHeaders: string[]) => {
       this.#stream(stream, rawHeaders)
     })
@@ -111,27 +123,52 @@ export class KubernetesListener {
     server.on('session', (session) => {
       this.#session(session)
     })
-    server.on('clientError', (error: Error & { code?: string }, client: Duplex) => {
-      refuseUnreadable(error, client)
+    server.on('clientError', (error: Error & { code?: string }, client: Socket) => {
+      this.#unreadable(error, client)
     })
     // The peer's mistake, and the connection is gone already.
     server.on('sessionError', () => undefined)
     server.on('tlsClientError', () => undefined)
   }
 
+  /**
+   * One request at a time on an HTTP/1.1 connection: what is sent behind one waits until that is answered, so that
+   * it is never served on a connection that the answer closes. Whoever sends more ahead loses the connection.
+   */
   #request(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): void {
-    if (request.httpVersionMajor !== 1) return
+    if (!(request instanceof IncomingMessage)) return
+    const { socket } = request
+    const before = this.#answering.get(socket)
+    if (before !== undefined) {
+      if (before.next !== null) socket.destroy()
+      before.next = () => {
+        this.#request(request, response, expectsContinue)
+      }
+      return
+    }
+    const answering: Answering = { next: null }
+    this.#answering.set(socket, answering)
+    response.once('close', () => {
+      this.#answering.delete(socket)
+      if (socket.writable) answering.next?.()
+    })
     if (this.#stopping) response.shouldKeepAlive = false
-    const head = http1Head(request)
     const reply = new Http1Reply(request, response, expectsContinue)
-    void this.#gateway.serve('request', head, request, reply)
+    void this.#gateway.serve('request', http1Head(request), request, reply)
   }
 
   #upgrade(request: IncomingMessage, client: Duplex, early: Buffer): void {
     client.on('error', () => {
       client.destroy()
     })
-    void this.#gateway.serveUpgrade(http1Head(request), client, early)
+    if (this.#answering.has(client)) client.destroy()
+    else void this.#gateway.serveUpgrade(http1Head(request), client, early)
+  }
+
+  /** Bytes that are no request, or not the whole of one in time. Amid an answer there is no place for another. */
+  #unreadable(error: Error & { code?: string }, client: Socket): void {
+    if (!client.writable || error.code === 'ECONNRESET' || this.#answering.has(client)) client.destroy()
+    else this.#gateway.refuseUnreadable(statusOfUnreadable(error.code), addressOf(client.remoteAddress), client)
   }
 
   #stream(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
@@ -140,6 +177,7 @@ export class KubernetesListener {
     const reply = new Http2Reply(stream, { expectsContinue, bodyless: request.method === 'HEAD' })
     const sourceIP = addressOf(stream.session?.socket.remoteAddress)
     const head = { ...request, sourceIP, bodyFollows: !stream.endAfterHeaders }
+    if (head.bodyFollows) endWithoutBody(stream, this.#limits.requestBodyTimeoutMs)
     void this.#gateway.serve('stream', head, stream, reply)
   }
 
@@ -165,8 +203,11 @@ export class KubernetesListener {
 function http1Options(limits: GatewayLimits) {
   return {
     maxHeaderSize: limits.maxHeaderBytes,
+    // Whether there is a Host is the gateway's to say, so that the refusal is a Status and leaves an event.
+    requireHostHeader: false,
     headersTimeout: limits.requestHeadTimeoutMs,
-    requestTimeout: limits.requestBodyTimeoutMs,
+    requestTimeout: Math.max(limits.requestHeadTimeoutMs, limits.requestBodyTimeoutMs),
+    connectionsCheckingInterval: Math.min(limits.requestHeadTimeoutMs, SLOW_REQUESTS_CHECKED_EVERY_MS),
     keepAliveTimeout: limits.idleConnectionTimeoutMs,
     noDelay: true,
     keepAlive: true,
@@ -183,7 +224,14 @@ function http1Head(request: IncomingMessage): Arrival {
     headers: request.rawHeaders,
     sourceIP: addressOf(request.socket.remoteAddress),
     bodyFollows: headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0',
+    fault: http1Fault(request),
   }
+}
+
+/** HTTP/1.0 has no chunks, no upgrade and no Host that it must name; llhttp reads 0.9 and 2.0 as well. */
+function http1Fault({ httpVersion, headers }: IncomingMessage): string {
+  if (httpVersion !== '1.1') return `HTTP/${httpVersion} is not spoken here; HTTP/1.1 and HTTP/2 are`
+  return headers.host === undefined ? 'the request has no Host header' : ''
 }
 
 /** Pseudo headers come first (RFC 9113 8.3), which nghttp2 has checked. */
@@ -199,7 +247,27 @@ function http2Head(rawHeaders: readonly string[]) {
     else if (!name.startsWith(':')) headers.push(name, value)
     if (name === 'expect' && value.toLowerCase() === '100-continue') head.expectsContinue = true
   }
-  return { ...head, headers }
+  return { ...head, headers, fault: http2Fault(head.authority, headers) }
+}
+
+/** A `host` beside `:authority` must say the same (RFC 9113 section 8.3.1). */
+function http2Fault(authority: string, headers: readonly string[]): string {
+  if (authority === '') return 'the request has no :authority'
+  const agrees = headerValues(headers, 'host').every((host) => host.toLowerCase() === authority.toLowerCase())
+  return agrees ? '' : 'the :authority and the Host header name different hosts'
+}
+
+/** HTTP/2's own bound on the time that a body takes; node has one for HTTP/1.1 only. */
+function endWithoutBody(stream: ServerHttp2Stream, timeoutMs: number): void {
+  const timer = setTimeout(() => {
+    stream.destroy(new Error('the request body did not arrive in time'))
+  }, timeoutMs)
+  timer.unref()
+  const clear = (): void => {
+    clearTimeout(timer)
+  }
+  stream.once('end', clear)
+  stream.once('close', clear)
 }
 
 function addressOf(remoteAddress: string | undefined): string {
@@ -207,17 +275,9 @@ function addressOf(remoteAddress: string | undefined): string {
   return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice('::ffff:'.length) : remoteAddress
 }
 
-/** Answers bytes that are no request. llhttp says which kind of no in the error's code. */
-function refuseUnreadable(error: Error & { code?: string }, client: Duplex): void {
-  if (!client.writable || error.code === 'ECONNRESET') {
-    client.destroy()
-    return
-  }
-  const answer =
-    error.code === 'HPE_HEADER_OVERFLOW'
-      ? failure(431, 'BadRequest', 'the request head is too large')
-      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-        ? failure(408, 'Timeout', 'the request did not arrive in time')
-        : failure(400, 'BadRequest', 'the request is not well-formed HTTP/1.1')
-  writeAnswer(client, renderRefusal(answer, randomUUID()))
+/** llhttp says in the error's code why bytes are no request. */
+function statusOfUnreadable(code: string | undefined): Status {
+  if (code === 'HPE_HEADER_OVERFLOW') return failure(431, 'BadRequest', 'the request head is too large')
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return failure(408, 'Timeout', 'the request did not arrive in time')
+  return failure(400, 'BadRequest', 'the request is not well-formed HTTP/1.1')
 }

@@ -1,9 +1,12 @@
+import { excerpt } from '../kube/quote.ts'
 import type { RawHeaders } from '../kube/raw-headers.ts'
 import { badGateway } from '../kube/status.ts'
 import type { Authorized } from './stages.ts'
 
 /** Redirects of the OpenAPI v3 documents lead to the same document under its newer hash. */
 const OPENAPI = '/openapi/v3/'
+/** How much of a refused `Location` the log shows. */
+const MAX_LOGGED_CHARACTERS = 256
 
 /**
  * Lets a redirect pass to the client only where the API has one: to a path below `/openapi/v3/`, or below the
@@ -17,7 +20,7 @@ export function relayRedirect(authorized: Authorized, statusCode: number, header
   const location = at === -1 ? '' : (headers[at + 1] ?? '')
   if (!leadsBelow(location, root(authorized))) {
     throw badGateway('the API server answered with a redirect that is not passed on', {
-      detail: `redirect to ${location}`,
+      detail: `redirect to ${excerpt(location, MAX_LOGGED_CHARACTERS)}`,
     })
   }
   const relayed = [...headers]

@@ -5,6 +5,7 @@ import { requestInfoToAuthorize } from '../kube/session-kind.ts'
 import { type SelfReview, parseSelfReview } from '../kube/self-review.ts'
 import { StatusError, badRequest, failure, tooLarge } from '../kube/status.ts'
 import type { PolicyAuthorizer } from '../policy/policy-authorizer.ts'
+import { describeDenial } from './denial.ts'
 import type { Reply } from './reply.ts'
 import type { Authorized } from './stages.ts'
 
@@ -82,9 +83,10 @@ function statusOf(authorized: Authorized, { spec }: SelfReview, authorizer: Poli
 
 function accessStatus(authorized: Authorized, spec: SelfReview['spec'], authorizer: PolicyAuthorizer): unknown {
   const { authentication, socket, sourceIP, receivedAtMs } = authorized.authenticated
+  const requestInfo = requestInfoToAuthorize(reviewedRequest(spec))
   const decision = authorizer.authorize({
     subject: authentication.subject,
-    requestInfo: requestInfoToAuthorize(reviewedRequest(spec)),
+    requestInfo,
     socket: socket.name,
     sourceIP,
     atMs: receivedAtMs,
@@ -92,7 +94,7 @@ function accessStatus(authorized: Authorized, spec: SelfReview['spec'], authoriz
   return {
     allowed: decision.effect === 'allow',
     ...(decision.effect === 'deny' ? { denied: true } : {}),
-    reason: decision.reason,
+    reason: decision.effect === 'allow' ? decision.reason : describeDenial(requestInfo, decision),
   }
 }
 

@@ -1,8 +1,8 @@
-import type { Duplex } from 'node:stream'
 import { randomUUID } from 'node:crypto'
 import { STATUS_CODES } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { RawHeaders } from '../kube/raw-headers.ts'
-import { serviceUnavailable } from '../kube/status.ts'
+import { badGateway, serviceUnavailable } from '../kube/status.ts'
 import { agreedSubprotocol } from '../kube/upgrade.ts'
 import type { LiveStream, LiveStreams } from './live-streams.ts'
 import type { OwnAnswer } from './respond.ts'
@@ -27,6 +27,7 @@ export async function tunnel(
   timeoutMs: number,
 ): Promise<void> {
   const { audit, socket, upgrade } = authorized.authenticated
+  refuseUnkept(authorized)
   if (upgrade === undefined) throw new TypeError('only an upgrade can be tunnelled')
   if (client.destroyed) throw serviceUnavailable('the client left')
   const gone = new AbortController()
@@ -40,6 +41,7 @@ export async function tunnel(
   })
   const headers = responseToClient(authorized, answer.headers)
   if (answer.socket === null) {
+    if (answer.statusCode < 400) throw badGateway(`the API server answered ${answer.statusCode} to an upgrade`)
     audit.complete({ code: answer.statusCode })
     writeAnswer(client, { statusCode: answer.statusCode, headers: framed(headers, answer.body), body: answer.body })
     return
@@ -55,6 +57,13 @@ export async function tunnel(
   audit.started(101)
   client.write(renderHead(101, [...headers, 'Connection', 'Upgrade', 'Upgrade', upgrade.protocol]), 'latin1')
   join(authorized, client, answer.socket, answer.head, streams)
+}
+
+/** An obligation that cannot be kept is a refusal: whoever wrote it relies on it. */
+function refuseUnkept({ obligations }: Authorized): void {
+  if (obligations.record === 'required')
+    throw serviceUnavailable('this session must be recorded, and nothing records it')
+  if (obligations.idleTimeoutMs !== undefined) throw serviceUnavailable('nothing watches whether this session is idle')
 }
 
 /** How long a client that was refused may take to close its side, in milliseconds. */
@@ -74,6 +83,9 @@ export function writeAnswer(client: Duplex, answer: OwnAnswer): void {
   })
 }
 
+/** The longest time that a timer of Node's can wait, in milliseconds. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 function framed(headers: RawHeaders, body: Buffer): RawHeaders {
   const kept: string[] = []
   for (let i = 0; i + 1 < headers.length; i += 2) {
@@ -90,7 +102,8 @@ function renderHead(statusCode: number, headers: RawHeaders): string {
 }
 
 function join(authorized: Authorized, client: Duplex, upstream: Duplex, head: Buffer, streams: LiveStreams): void {
-  const { audit } = authorized.authenticated
+  const { obligations, authenticated } = authorized
+  const { audit } = authenticated
   const stream: LiveStream = {
     authorized,
     kind: 'session',
@@ -100,12 +113,23 @@ function join(authorized: Authorized, client: Duplex, upstream: Duplex, head: Bu
     },
   }
   const forget = streams.add(stream)
+  const { maxDurationMs } = obligations
+  const timer =
+    maxDurationMs === undefined
+      ? undefined
+      : setTimeout(
+          () => {
+            stream.end()
+          },
+          Math.min(maxDurationMs, LONGEST_TIMER_MS),
+        ).unref()
   let open = 2
   const closed = (other: Duplex) => () => {
     open -= 1
     if (open > 0) other.destroy()
     else {
       forget()
+      clearTimeout(timer)
       audit.complete({ code: 101 })
     }
   }

@@ -83,6 +83,16 @@ describe('a query with two readings is refused', () => {
     ['two limits', 'limit=1&limit=2', 'repeats the parameter limit'],
     ['two containers', 'container=a&container=b', 'repeats the parameter container'],
     ['two paths', 'path=a&path=b', 'repeats the parameter path'],
+    [
+      'a log from whoever answers',
+      'insecureSkipTLSVerifyBackend=true',
+      'insecureSkipTLSVerifyBackend is not let through',
+    ],
+    [
+      'a delete of what cannot be read',
+      'ignoreStoreReadError%57ithClusterBreakingPotential=true',
+      'Potential is not let through',
+    ],
     ['two dry runs that differ', 'dryRun=All&dryRun=None', 'repeats the parameter dryRun'],
     ['two dry runs that agree on something else', 'dryRun=x&dryRun=x', 'repeats the parameter dryRun'],
     ['a dry run that differs later', 'dryRun=All&dryRun=All&dryRun=', 'repeats the parameter dryRun'],

@@ -46,12 +46,20 @@ const SINGLE_VALUED: ReadonlyMap<string, number> = new Map(
     'follow',
     'previous',
     'tailLines',
-    'insecureSkipTLSVerifyBackend',
     'sendInitialEvents',
     'shardSelector',
     'path',
   ].map((name, index) => [name, 1 << index]),
 )
+
+/**
+ * Parameters that Kubernetes checks against the identity it sees, which may be the connector's, or not at all: one
+ * deletes what cannot be read, the other takes a log from whoever answers in the kubelet's place.
+ */
+const REFUSED_PARAMETERS: ReadonlySet<string> = new Set([
+  'ignoreStoreReadErrorWithClusterBreakingPotential',
+  'insecureSkipTLSVerifyBackend',
+])
 
 const REFUSED_CHARACTER = /[^!-~]|[#;]/
 const CANONICAL = /^[\w.~-]+=[\w.~-]*(?:&[\w.~-]+=[\w.~-]*)*$/
@@ -69,7 +77,8 @@ export function firstValue(query: Query, name: string): string | undefined {
  * Parses what stands behind the first `?` of a target. Linear in its length.
  *
  * @throws StatusError 400 for bytes outside printable ASCII, `#`, `;`, malformed escapes, text that is not
- * UTF-8, NUL, too many pairs, and a repeated parameter that says what is asked for.
+ * UTF-8, NUL, too many pairs, a repeated parameter that says what is asked for, and the parameters that are never let
+ * through.
  */
 export function parseQuery(raw: string): ParsedQuery {
   if (raw === '') return NOTHING
@@ -79,7 +88,7 @@ export function parseQuery(raw: string): ParsedQuery {
   if (pairs.length > MAX_QUERY_PAIRS) throw badRequest(`the query has more than ${MAX_QUERY_PAIRS} parameters`)
   const query: Parameter[] = []
   for (const pair of pairs) if (pair !== '') query.push(parsePair(pair))
-  refuseRepeated(query)
+  refuseParameters(query)
   return { query, canonical: CANONICAL.test(raw) ? raw : query.map(renderParameter).join('&') }
 }
 
@@ -99,10 +108,11 @@ function decode(raw: string): string {
   return text
 }
 
-function refuseRepeated(query: Query): void {
+function refuseParameters(query: Query): void {
   let seen = 0
   let dryRun: string | undefined
   for (const { name, value } of query) {
+    if (REFUSED_PARAMETERS.has(name)) throw badRequest(`the parameter ${name} is not let through`)
     const bit = SINGLE_VALUED.get(name)
     if (bit === undefined) continue
     const isDryRunAgain = name === 'dryRun' && value === 'All' && dryRun === 'All'

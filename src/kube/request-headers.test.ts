@@ -65,7 +65,6 @@ describe('what is sent on', () => {
       'Host',
       'Origin',
       'Referer',
-      'Expect',
       'TE',
       'Trailer',
     ],
@@ -98,6 +97,11 @@ describe('what is sent on', () => {
     ],
   ])('is never %s', (name) => {
     expect(sent(name, 'forged')).toStrictEqual(own)
+  })
+
+  test('is never Expect, of which only 100-continue is known', () => {
+    expect(sent('Expect', '100-Continue')).toStrictEqual(own)
+    expect(() => sent('Expect', '100-continue, x')).toThrow('the Expect header is refused')
   })
 
   test('is nothing that Connection names', () => {

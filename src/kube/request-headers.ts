@@ -65,7 +65,8 @@ const REFUSED_IN_VALUE = /[^\t -~\x80-\xff]/
  *
  * @throws StatusError 400 for more than {@link MAX_HEADER_LINES}, names outside letters, digits and `-`, a
  * repeated singleton, control characters in a value, any `Content-Encoding`, a `Transfer-Encoding` other than
- * exactly `chunked` or beside a `Content-Length`, a malformed length, and a body on GET and HEAD.
+ * exactly `chunked` or beside a `Content-Length`, a malformed length, a body on GET and HEAD, and an `Expect` of
+ * anything but `100-continue`.
  * @see RFC 9110 section 7.6.1, RFC 9112 section 6.3
  */
 export function requestHeaders(method: string, received: RawHeaders, options: RequestHeadOptions): RequestHead {
@@ -83,6 +84,7 @@ export function requestHeaders(method: string, received: RawHeaders, options: Re
     if ((seen & bit) !== 0) throw badRequest(`the header ${name} is repeated`)
     seen |= bit
     if (isFramingName(name)) framing[name] = value
+    if (name === 'expect' && value.toLowerCase() !== '100-continue') throw badRequest('the Expect header is refused')
     const sentAs = SENT_ON.get(name)
     if (sentAs === undefined || hopByHop.includes(name)) continue
     if (REFUSED_IN_VALUE.test(value)) throw badRequest(`the header ${name} holds a control character`)

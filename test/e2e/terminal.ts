@@ -19,11 +19,16 @@ export class Terminal implements AsyncDisposable {
     this.program = program
   }
 
-  static async open(kubectl: Kubectl, argv: readonly string[], size: TerminalSize): Promise<Terminal> {
+  static async open(
+    kubectl: Kubectl,
+    argv: readonly string[],
+    { rows, columns, env }: TerminalSize & { readonly env: Readonly<Record<string, string>> },
+  ): Promise<Terminal> {
     const command = [...kubectl.command, ...argv].map((word) => `'${word}'`).join(' ')
-    const inside = `tty; stty rows ${size.rows} cols ${size.columns}; exec ${command}`
-    const env = { ...kubectl.env, TERM: 'xterm', SHELL: '/bin/sh' }
-    const terminal = new Terminal(new RunningProgram('script', ['-qec', inside, '/dev/null'], env))
+    const inside = `tty; stty rows ${rows} cols ${columns}; exec ${command}`
+    const script = ['-qec', inside, '/dev/null']
+    const program = new RunningProgram('script', script, { ...kubectl.env, ...env, TERM: 'xterm', SHELL: '/bin/sh' })
+    const terminal = new Terminal(program)
     const [device] = await terminal.program.says(/\/dev\/\S+/)
     terminal.#device = device
     return terminal

@@ -26,11 +26,12 @@ export function portForwardTransport({ minor }: KubectlVersion, asked: Transport
 }
 
 /** How the session whose address holds `mark` was carried, by the trail of the connector that it went through. */
-export async function transportInTrail(trail: string, mark: string): Promise<Transport> {
+export async function transportInTrail(trail: string, mark: string, since = new Date(0)): Promise<Transport> {
   const deadline = performance.now() + trailDeadlineMs
   for (;;) {
     const event = (await readTrail(trail)).find(
-      ({ requestURI, responseStatus }) => requestURI.includes(mark) && responseStatus?.code === 101,
+      ({ requestURI, responseStatus, requestReceivedTimestamp }) =>
+        requestURI.includes(mark) && responseStatus?.code === 101 && new Date(requestReceivedTimestamp) >= since,
     )
     if (event !== undefined) return event.verb === 'get' ? 'WebSocket' : 'SPDY'
     if (performance.now() > deadline) throw new Error(`no session with ${mark} is in the trail`)

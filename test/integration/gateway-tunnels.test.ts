@@ -151,6 +151,14 @@ describe('an upgrade', () => {
     expect(gateway.apiServer.seen).toHaveLength(1)
   })
 
+  it('that the API server redirects is a 502, and the redirect is not told', async () => {
+    answer('HTTP/1.1 302 Found\r\nLocation: https://evil.example/\r\nContent-Length: 0\r\n\r\n')
+    const client = await ask(`${POD}/exec?command=sh`, SPDY)
+    const text = await everything(client)
+    expect(text).toMatch(/^HTTP\/1\.1 502 /)
+    expect(text).not.toContain('evil.example')
+  })
+
   it.each([
     ['h2c', `${POD}/exec?command=sh`, ['Upgrade: h2c'], 'GET'],
     ['two protocols', `${POD}/exec?command=sh`, ['Upgrade: websocket, SPDY/3.1'], 'GET'],
@@ -187,5 +195,30 @@ describe('an upgrade', () => {
     client.write(`GET ${POD}/exec HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n${WEBSOCKET.join('\r\n')}\r\n\r\n`)
     expect(await everything(client)).toMatch(/^HTTP\/1\.1 401 .*postern client login/s)
     expect(gateway.apiServer.seen).toEqual([])
+  })
+})
+
+describe('a session with an obligation', () => {
+  const policy = (session: string): string => `apiVersion: postern.dev/v1alpha1
+kind: Policy
+metadata: { name: developers }
+spec:
+  subjects: { groups: [payments-dev] }
+  rules: [{ verbs: [create], resources: [pods/exec], session: { ${session} } }]
+`
+
+  it('ends when its longest duration is over', async () => {
+    const everyday = gateway
+    gateway = await startStagedGateway({ policy: policy('maxDuration: 1s') })
+    try {
+      answer(SWITCHED_SPDY)
+      const client = await ask(`${POD}/exec?command=sh`, SPDY)
+      expect(await firstBytes(client)).toMatch(/^HTTP\/1\.1 101 /)
+      await once(client.resume(), 'close')
+      await expect.poll(() => upstreams[0]?.destroyed).toBe(true)
+    } finally {
+      await gateway.stop()
+      gateway = everyday
+    }
   })
 })

@@ -63,7 +63,7 @@ export interface ReceivedFrame {
 /** The whole frames among the bytes received so far. */
 export function readHttp2Frames(bytes: Buffer): ReceivedFrame[] {
   const frames: ReceivedFrame[] = []
-  for (let at = 0; at + 9 <= bytes.length; ) {
+  for (let at = 0; at + 9 <= bytes.length;) {
     const end = at + 9 + bytes.readUIntBE(at, 3)
     if (end > bytes.length) break
     frames.push({

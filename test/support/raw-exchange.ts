@@ -1,5 +1,5 @@
 import type { Duplex } from 'node:stream'
-import type { ClientHttp2Session, IncomingHttpHeaders } from 'node:http2'
+import type { ClientHttp2Session, IncomingHttpHeaders, IncomingHttpStatusHeader, OutgoingHttpHeaders } from 'node:http2'
 
 /** An answer as a client got it. */
 export interface RawAnswer {
@@ -89,7 +89,7 @@ function sizedBody(text: string, start: number, bytes: number): { body: string; 
 
 function chunkedBody(text: string, start: number): { body: string; length: number } | undefined {
   let body = ''
-  for (let at = start; ; ) {
+  for (let at = start; ;) {
     const lineEnd = text.indexOf('\r\n', at)
     if (lineEnd === -1) return undefined
     const bytes = Number.parseInt(text.slice(at, lineEnd), 16)
@@ -107,20 +107,20 @@ export type StreamEnd = RawAnswer | { readonly resetCode: number }
 /** Sends one request over HTTP/2 and collects its answer, or the code of its reset when it got none. */
 export function exchangeStream(
   session: ClientHttp2Session,
-  headers: Record<string, string | readonly string[]>,
+  headers: OutgoingHttpHeaders,
   body?: string | Buffer,
 ): Promise<StreamEnd> {
   return new Promise((resolve, reject) => {
     session.once('error', reject)
     const stream = session.request(headers, { endStream: body === undefined })
     const chunks: Buffer[] = []
-    let head: (IncomingHttpHeaders & { ':status'?: number }) | undefined
+    let head: (IncomingHttpHeaders & IncomingHttpStatusHeader) | undefined
     stream.on('error', () => undefined)
     stream.on('response', (received) => (head = received))
     stream.on('data', (chunk: Buffer) => chunks.push(chunk))
     stream.once('close', () => {
       session.off('error', reject)
-      if (head === undefined) resolve({ resetCode: stream.rstCode ?? 0 })
+      if (head === undefined) resolve({ resetCode: stream.rstCode })
       else resolve({ statusCode: head[':status'] ?? 0, headers: flat(head), body: Buffer.concat(chunks).toString() })
     })
     if (body !== undefined) stream.end(body)
