@@ -27,7 +27,7 @@ import { StatusError } from './kube/status.ts'
 import { cached } from './policy/decision-cache.ts'
 import { createAuthorizer } from './policy/policy-authorizer.ts'
 import type { PortalIssuer } from './portal/discovery.ts'
-import { createPortal } from './portal/portal.ts'
+import type { createPortal } from './portal/portal.ts'
 import type { PortalSocket } from './portal/sockets.ts'
 import type { ListenAddress } from './document/listen-address.ts'
 import type { Endpoint, EndpointParts } from './upstream/endpoint.ts'
@@ -88,19 +88,22 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
   const kubernetes = new KubernetesListener({ gateway, limits: config.limits, ...pemOf(listen.kubernetes) })
   const portal = createServer(
     { cert: listen.portal.tls.certificate, key: listen.portal.tls.key.reveal(), minVersion: 'TLSv1.2' },
-    createPortal({
-      publicURL: listen.portal.publicURL,
-      kubernetes: {
-        publicURL: listen.kubernetes.publicURL,
-        certificateAuthority: privateAuthority(listen.kubernetes),
-      },
-      issuers: config.identity.issuers.map(portalIssuer),
-      authenticator,
-      sockets: () => config.sockets.map((socket) => portalSocket(socket, listen.kubernetes)),
-      mayReach: (subject, socket) => authorizer.summary(subject, socket),
-      report: (error) => {
-        log.error(describeFailure(error), 'portal.failed')
-      },
+    loadedOnDemand(async () => {
+      const { createPortal: create } = await import('./portal/portal.ts')
+      return create({
+        publicURL: listen.portal.publicURL,
+        kubernetes: {
+          publicURL: listen.kubernetes.publicURL,
+          certificateAuthority: privateAuthority(listen.kubernetes),
+        },
+        issuers: config.identity.issuers.map(portalIssuer),
+        authenticator,
+        sockets: () => config.sockets.map((socket) => portalSocket(socket, listen.kubernetes)),
+        mayReach: (subject, socket) => authorizer.summary(subject, socket),
+        report: (error) => {
+          log.error(describeFailure(error), 'portal.failed')
+        },
+      })
     }),
   )
   const health = [...sockets.sockets].map(
@@ -222,6 +225,24 @@ function describeFailure(error: unknown): { readonly error: string; readonly sta
     return { error: error.detail === '' ? error.message : `${error.message}: ${error.detail}` }
   return error instanceof Error ? { error: error.message, stack: error.stack ?? '' } : { error: String(error) }
 }
+
+/** A handler that is made at the first request: Express is a tenth of an idle connector, which may never be asked. */
+function loadedOnDemand(load: () => Promise<PortalHandler>): PortalHandler {
+  let handler: Promise<PortalHandler> | null = null
+  return (request, response) => {
+    handler ??= load()
+    handler.then(
+      (handle) => {
+        handle(request, response)
+      },
+      () => {
+        response.destroy()
+      },
+    )
+  }
+}
+
+type PortalHandler = ReturnType<typeof createPortal>
 
 function listenOn(server: Server, { host, port }: ListenAddress): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {

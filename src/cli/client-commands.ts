@@ -35,7 +35,11 @@ export function addClientCommands(client: Command, act: Act): void {
     }),
   )
   withExamples(
-    withLogin(client.command('logout').description('forget a login, and revoke it where the issuer allows that')),
+    withLogin(
+      client
+        .command('logout')
+        .description('forget your logins at a portal, and revoke them where the issuer allows that'),
+    ),
     'postern client logout',
   ).action(
     act(async (flags: LoginFlags) => {

@@ -6,6 +6,7 @@ import { loadConnectorConfig } from '../config/load-connector-config.ts'
 import { DocumentError } from '../document/document.ts'
 import { EndpointError } from '../upstream/endpoint-error.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
+import { releaseStartupMemory } from './startup-memory.ts'
 import { printError } from './terminal.ts'
 import { ownVersion } from './version.ts'
 
@@ -25,6 +26,7 @@ export async function runConnectorStart({ config: path, logLevel }: ConnectorSta
     await giveBackMemory()
     const addresses = await app.start()
     log.info({ version: ownVersion(), ...addresses }, 'connector.started')
+    releaseStartupMemory()
     await signal
     const endAtOnce = (): never => process.exit(EXIT.failure)
     process.on('SIGINT', endAtOnce).on('SIGTERM', endAtOnce)

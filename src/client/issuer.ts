@@ -16,7 +16,7 @@ export interface Tokens {
   readonly refreshToken: string
 }
 
-export interface AuthorizationRequest {
+interface AuthorizationRequest {
   readonly redirectURI: string
   readonly scopes: readonly string[]
   readonly state: string

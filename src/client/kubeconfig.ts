@@ -16,7 +16,7 @@ import type { Socket } from './portal.ts'
 /** The command that kubectl is to run for a token: a program and its arguments. */
 export type PluginCommand = readonly [string, ...string[]]
 
-export interface KubeconfigTarget {
+interface KubeconfigTarget {
   /** A file; absent for $KUBECONFIG or `~/.kube/config`. */
   readonly kubeconfig?: string
   readonly env: NodeJS.ProcessEnv

@@ -4,13 +4,13 @@ import { createServer, type ServerResponse } from 'node:http'
 import { ClientError } from './client-error.ts'
 
 /** The browser came back from the identity provider. */
-export interface Callback {
+interface Callback {
   readonly url: URL
   /** Shows the person how it ended. To be called once; resolves when the page is sent. */
   answer(page: Page): Promise<void>
 }
 
-export interface Page {
+interface Page {
   readonly status: number
   readonly title: string
   readonly text: string

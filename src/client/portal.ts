@@ -53,7 +53,7 @@ const selfSubjectReview = z.object({
 const status = z.object({ kind: z.literal('Status'), message: z.string() })
 
 /** What a portal tells everybody: where the sockets are and who can sign people in. */
-export type Discovery = z.infer<typeof discovery>
+type Discovery = z.infer<typeof discovery>
 export type DiscoveredIssuer = Discovery['issuers'][number]
 export type SocketList = z.infer<typeof socketList>
 /** A way in to a cluster. */

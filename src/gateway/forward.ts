@@ -6,6 +6,7 @@ import { serviceUnavailable } from '../kube/status.ts'
 import type { UpstreamExchange, UpstreamRequest } from '../upstream/upstream.ts'
 import type { ChunkPool } from './chunk-pool.ts'
 import type { LiveStream, LiveStreams } from './live-streams.ts'
+import { refuseCredentialFailure } from './credential-failure.ts'
 import { relayRedirect } from './redirect.ts'
 import type { Reply } from './reply.ts'
 import { refuse } from './respond.ts'
@@ -125,6 +126,7 @@ class Forwarding implements LiveStream {
   #head(statusCode: number, upstreamHeaders: RawHeaders): void {
     this.#statusCode = statusCode
     try {
+      refuseCredentialFailure(this.authorized, statusCode)
       const headers = relayRedirect(this.authorized, statusCode, responseToClient(this.authorized, upstreamHeaders))
       if (!this.#bodyEnded) this.#reply.leaveBodyUnread()
       this.#reply.head(statusCode, headers)

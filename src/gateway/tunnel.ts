@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import type { RawHeaders } from '../kube/raw-headers.ts'
 import { badGateway, serviceUnavailable } from '../kube/status.ts'
 import { agreedSubprotocol } from '../kube/upgrade.ts'
+import { refuseCredentialFailure } from './credential-failure.ts'
 import type { LiveStream, LiveStreams } from './live-streams.ts'
 import type { OwnAnswer } from './respond.ts'
 import type { Authorized } from './stages.ts'
@@ -41,6 +42,7 @@ export async function tunnel(
   })
   const headers = responseToClient(authorized, answer.headers)
   if (answer.socket === null) {
+    refuseCredentialFailure(authorized, answer.statusCode)
     if (answer.statusCode < 400) throw badGateway(`the API server answered ${answer.statusCode} to an upgrade`)
     audit.complete({ code: answer.statusCode })
     writeAnswer(client, { statusCode: answer.statusCode, headers: framed(headers, answer.body), body: answer.body })

@@ -11,7 +11,7 @@ const ana = subject('ana@example.com', 'payments-dev')
 const payments = `sockets: [production], subjects: { groups: [payments-dev] }, rules: [
   { verbs: [list], resources: [pods, deployments], apiGroups: ["", apps] },
   { verbs: [get, list], resources: ["*"], namespaces: [default] },
-  { verbs: [create], resources: [pods/exec], namespaces: [default], session: { record: required, maxDuration: 8h, idleTimeout: 20m } },
+  { verbs: [create], resources: [pods/exec], namespaces: [default], session: { maxDuration: 8h } },
   { effect: deny, verbs: ["*"], resources: [secrets] },
   ]`
 const example = authorizerOf({ payments })
@@ -324,15 +324,15 @@ describe('conditions', () => {
 describe('obligations', () => {
   const sessions = authorizerOf({
     a: `subjects: { users: [ana] }, rules: [
-      { verbs: [create], resources: [pods/exec], namespaces: [default], session: { record: best-effort, maxDuration: 8h, idleTimeout: 20m } },
-      { verbs: [create], resources: ["pods/*"], resourceNames: [db], session: { record: required, maxDuration: 1h } },
+      { verbs: [create], resources: [pods/exec], namespaces: [default], session: { record: off, maxDuration: 8h } },
+      { verbs: [create], resources: ["pods/*"], resourceNames: [db], session: { record: off, maxDuration: 1h } },
       { verbs: [create], resources: [pods/exec], namespaces: [other], session: { maxDuration: 1s } },
       { verbs: [get], resources: [pods] }]`,
   })
   test.each<[words: string, obligations: object]>([
-    ['create pods/exec web -n default', { record: 'best-effort', maxDurationMs: 28_800_000, idleTimeoutMs: 1_200_000 }],
-    ['create pods/exec db -n default', { record: 'required', maxDurationMs: 3_600_000, idleTimeoutMs: 1_200_000 }],
-    ['create pods/attach db -n default', { record: 'required', maxDurationMs: 3_600_000 }],
+    ['create pods/exec web -n default', { record: 'off', maxDurationMs: 28_800_000 }],
+    ['create pods/exec db -n default', { record: 'off', maxDurationMs: 3_600_000 }],
+    ['create pods/attach db -n default', { record: 'off', maxDurationMs: 3_600_000 }],
     ['create pods/exec web -n other', { maxDurationMs: 1000 }],
     ['get pods web -n default', {}],
   ])('%s', (words, obligations) => {

@@ -73,14 +73,26 @@ describe('a rule', () => {
       '{ effect: deny, verbs: [get], resources: [pods], session: { record: off } }',
       'spec.rules[0].session|stands in a rule that denies|',
     ],
-    ['{ verbs: [get], resources: [pods], session: { record: true } }', 'spec.rules[0].session.record|is true|one of'],
+    ['{ verbs: [get], resources: [pods], session: { record: true } }', 'spec.rules[0].session.record|is true|"off"'],
+    [
+      '{ verbs: [create], resources: [pods/exec], session: { record: required } }',
+      'spec.rules[0].session.record|is "required"|"off": recording is not available in this version',
+    ],
+    [
+      '{ verbs: [create], resources: [pods/exec], session: { record: best-effort } }',
+      'spec.rules[0].session.record|is "best-effort"|"off": recording is not available in this version',
+    ],
+    [
+      '{ verbs: [create], resources: [pods/exec], session: { idleTimeout: 20m } }',
+      'spec.rules[0].session.idleTimeout|is not available in this version|maxDuration',
+    ],
     [
       '{ verbs: [get], resources: [pods], session: { maxDuration: 8 } }',
       'spec.rules[0].session.maxDuration|is the number 8|a duration',
     ],
     [
-      '{ verbs: [get], resources: [pods], session: { idleTimeout: 0s } }',
-      'spec.rules[0].session.idleTimeout|is 0s|at least 1s',
+      '{ verbs: [get], resources: [pods], session: { maxDuration: 0s } }',
+      'spec.rules[0].session.maxDuration|is 0s|at least 1s',
     ],
   ])('%s', (text, mistake) => {
     const mistakes = rule(text)
@@ -98,7 +110,7 @@ describe('a rule', () => {
     expect(
       rule(`{ effect: allow, verbs: [get, "*", "impersonate-on:user-info:list"], apiGroups: ["", "*", apps, a.example.com],
         resources: [pods, "*", pods/log, "pods/*", "*/scale", "*/*"], namespaces: [a, "*", "a-*-b", "9"],
-        resourceNames: ["system:node", "a*", sh.helm.release.v1.web.v1], session: { record: best-effort, maxDuration: 8h, idleTimeout: 20m } },
+        resourceNames: ["system:node", "a*", sh.helm.release.v1.web.v1], session: { record: off, maxDuration: 8h } },
         { effect: deny, verbs: [get, head], nonResourceURLs: [/a, "/a/*", "/a*", "*", /] }`),
     ).toEqual([])
   })
@@ -200,7 +212,7 @@ spec:
   conditions: { sourceIPs: [10.0.0.0/8], timeOfDay: { from: "08:00", to: "18:00", timeZone: Europe/Berlin } }
   rules:
   - { verbs: [list], resources: [pods, deployments], apiGroups: ["", apps] }
-  - { verbs: [create], resources: [pods/exec], session: { record: required, maxDuration: 8h, idleTimeout: 20m } }
+  - { verbs: [create], resources: [pods/exec], session: { maxDuration: 8h } }
   - { effect: deny, verbs: ["*"], resources: [secrets] }
 `
     expect(mistakesIn(text)).toEqual([])

@@ -67,16 +67,19 @@ const verbs = some(verb).describe(
     'For nonResourceURLs the lower-case HTTP method. bind, escalate and impersonate count only when they are named.',
 )
 
+const NOT_AVAILABLE = 'is not available in this version'
+
 const sessionSchema = z
   .strictObject({
     record: z
-      .enum(['required', 'best-effort', 'off'])
+      .literal('off', { error: `"off": recording ${NOT_AVAILABLE}` })
       .optional()
-      .describe(
-        "Recording of the session. `required` ends the session when it cannot be recorded. Default: the socket's.",
-      ),
+      .describe("Recording of the session. Default: the socket's. Only `off` is available in this version."),
     maxDuration: duration({ minimum: '1s' }).optional().describe('The session ends after this time.'),
-    idleTimeout: duration({ minimum: '1s' }).optional().describe('The session ends when nothing passed for this time.'),
+    idleTimeout: duration({ minimum: '1s' })
+      .refine(() => false, { error: NOT_AVAILABLE, params: { expected: 'maxDuration, which ends every session' } })
+      .optional()
+      .describe('End of a session through which nothing passes. Not available in this version: refused.'),
   })
   .readonly()
   .describe('What is demanded of an exec, attach or port-forward that the rule allows.')

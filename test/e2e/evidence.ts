@@ -1,6 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { type AuditEvent, AuditLog, type AuditedControlPlane } from '../../sandbox/audit-log.ts'
 
+/** Who the connector of the tests is at the control plane; nobody else there has this name. */
+export const connectorUsername = 'postern-connector'
+
 /** A JSON Web Token; what the API server hands out for `continue` begins so too, but is one part alone. */
 const token = /eyJ[\w-]*\.[\w-]+\./
 /** What a connector asks on its own behalf, to see whether the API server is there. */
@@ -21,13 +24,9 @@ export async function readTrail(path: string): Promise<TrailEvent[]> {
 
 /**
  * What a connector's trail and the API server's own log hold against each other, one line each; empty is what should be.
- * The connector has ended, and is the only one whom the API server knows as `username`.
+ * The connector has ended.
  */
-export async function contradictions(
-  controlPlane: AuditedControlPlane,
-  trailPath: string,
-  username: string,
-): Promise<string[]> {
+export async function contradictions(controlPlane: AuditedControlPlane, trailPath: string): Promise<string[]> {
   const found: string[] = []
   const completed = new Map<string, TrailEvent>()
   const seen = new Set<string>()
@@ -42,7 +41,7 @@ export async function contradictions(
 
   for (const event of await new AuditLog(controlPlane).read()) {
     const decision = completed.get(event.auditID)?.annotations?.['postern.dev/decision']
-    const ofConnector = event.user.username === username && !probes.includes(event.requestURI)
+    const ofConnector = event.user.username === connectorUsername && !probes.includes(event.requestURI)
     if (ofConnector ? decision !== 'allow' : decision !== undefined && decision !== 'allow') {
       found.push(`${event.auditID} reached the API server (${event.verb} ${event.requestURI}): ${decision ?? 'unknown'}`)
     }

@@ -9,7 +9,7 @@ import { type IdentityProvider, startIdentityProvider } from '../../sandbox/iden
 import { people } from '../../sandbox/identity-provider/people.ts'
 import { logIn, setKubeconfig } from '../../sandbox/sign-in.ts'
 import { seedWorkload } from '../../sandbox/workload.ts'
-import { contradictions } from './evidence.ts'
+import { connectorUsername, contradictions } from './evidence.ts'
 import { complaintsOf, stopWithin } from './graceful-end.ts'
 import { type KubectlVersion, findKubectls } from './kubectl-versions.ts'
 
@@ -39,8 +39,6 @@ declare module 'vitest' {
   }
 }
 
-/** Who the connector is at the control plane; nobody else there has this name. */
-const connectorUsername = 'postern-connector'
 /** Short, so that tokens are refreshed many times in a run, by many kubectls at once. */
 const idTokenSeconds = 90
 /** The connector's own drain timeout, and some for a busy machine. */
@@ -116,7 +114,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     await using _ = ending
     const complaints = await stopWithin(connector, stopWithinMs)
     complaints.push(...complaintsOf(connector.log()))
-    complaints.push(...(await contradictions(controlPlane, connector.auditLog, connectorUsername)))
+    complaints.push(...(await contradictions(controlPlane, connector.auditLog)))
     if (complaints.length > 0) throw new Error(`the connector of the tests:\n${complaints.join('\n')}`)
   }
 }

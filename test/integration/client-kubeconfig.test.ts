@@ -38,12 +38,16 @@ afterEach(() => {
   laptop.dispose()
 })
 
-async function keepLogin(claims: Record<string, unknown> = {}, cacheDirectory = laptop.cacheDirectory): Promise<void> {
+async function keepLogin(
+  claims: Record<string, unknown> = {},
+  cacheDirectory = laptop.cacheDirectory,
+  issuerURL = issuer.url,
+): Promise<void> {
   const login = {
     version: 1,
     portal: portal.url,
     portalCertificateAuthority: portal.certificateAuthority,
-    issuer: issuer.url,
+    issuer: issuerURL,
     issuerCertificateAuthority: issuer.certificateAuthority,
     clientID: 'postern',
     idToken: await issuer.sign(claims),
@@ -199,4 +203,15 @@ test('the sockets are listed for people and for programs', async () => {
     kind: 'SocketList',
     items: [{ metadata: { name: 'production' } }, { metadata: { name: 'staging' } }],
   })
+})
+
+test('signing out ends the logins with all issuers, or with the one that is named', async () => {
+  const logout = (...args: string[]): Promise<CommandResult> => laptop.run(['client', 'logout', ...args])
+  const other = 'https://other.example.com'
+  await keepLogin({}, laptop.cacheDirectory, other)
+  expect(await logout('--issuer', other)).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(await logout('--issuer', other)).toMatchObject({ exitCode: 1 })
+  await keepLogin({}, laptop.cacheDirectory, other)
+  expect(await logout()).toMatchObject({ exitCode: 0, stderr: '' })
+  for (const url of [issuer.url, other]) expect(await logout('--issuer', url)).toMatchObject({ exitCode: 1 })
 })

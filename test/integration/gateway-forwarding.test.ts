@@ -152,6 +152,31 @@ describe('a plain request', () => {
     expect(headers['content-security-policy']).toBe('sandbox')
   })
 
+  it('that fails for the connector’s own credential is not taken for the person’s', async () => {
+    gateway.apiServer.onRequest = (_request, response) => {
+      response.writeHead(401, { 'WWW-Authenticate': 'Bearer' }).end('{}')
+    }
+    const { statusCode, body, headers } = await gateway.fetch(PODS)
+    expect(statusCode).toBe(502)
+    expect(body).toContain('credential of this gateway')
+    expect(headers).not.toHaveProperty('www-authenticate')
+  })
+
+  it('gets its own answer among many at a time', async () => {
+    gateway.apiServer.onRequest = (request, response) => {
+      const body = (request.url ?? '').repeat(2_000)
+      response.writeHead(200)
+      response.write(body.slice(0, body.length / 2), () =>
+        setImmediate(() => response.end(body.slice(body.length / 2))),
+      )
+    }
+    const names = Array.from({ length: 60 }, (_, i) => `web-${i}`)
+    const answers = await Promise.all(names.map((name) => gateway.fetch(`${PODS}/${name}`)))
+    for (const [i, { body }] of answers.entries()) {
+      expect(body === `/api/v1/namespaces/default/pods/web-${i}`.repeat(2_000)).toBe(true)
+    }
+  })
+
   it('finds its socket by host name, and not where host and path disagree', async () => {
     const socket = await gateway.raw()
     socket.write(

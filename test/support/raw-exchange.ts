@@ -44,9 +44,9 @@ export function exchange(
     const end = (): void => {
       settle(true)
     }
-    const settle = (ended: boolean): void => {
+    const settle = (byOtherSide: boolean): void => {
       connection.off('data', take).off('end', end).off('close', end)
-      resolve({ answers, ended, rest: text })
+      resolve({ answers, ended: byOtherSide, rest: text })
     }
     connection.on('data', take).on('end', end).on('close', end)
     connection.write(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes)
@@ -79,7 +79,8 @@ function readAnswer(text: string, answersHead: boolean): { answer: RawAnswer; le
     : headers['transfer-encoding'] === undefined
       ? sizedBody(text, start, Number(headers['content-length'] ?? 0))
       : chunkedBody(text, start)
-  return read === undefined ? undefined : { answer: { statusCode, headers, body: read.body }, length: read.length }
+  if (read === undefined) return undefined
+  return { answer: { statusCode, headers, body: Buffer.from(read.body, 'latin1').toString() }, length: read.length }
 }
 
 function sizedBody(text: string, start: number, bytes: number): { body: string; length: number } | undefined {
@@ -130,7 +131,7 @@ export function exchangeStream(
 function flat(headers: IncomingHttpHeaders): Record<string, string> {
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) =>
-      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : String(value)]],
+      value === undefined ? [] : [[name, Array.isArray(value) ? value.join(', ') : value]],
     ),
   )
 }

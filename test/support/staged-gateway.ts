@@ -50,6 +50,7 @@ export interface StagedGateway {
   readonly token: string
   /** Lines that the connector logged. */
   readonly log: string[]
+  readonly auditFile: string
   /** An answer over HTTP/1.1, its body collected. */
   fetch(path: string, options?: FetchOptions): Promise<Answer>
   /** The answer itself, its body still to come. The test ends it. */
@@ -161,6 +162,7 @@ export async function startStagedGateway(options: StagedGatewayOptions = {}): Pr
   const surroundings = await stageSurroundings(options)
   const { port, directory, certificateAuthority } = surroundings
   const log: string[] = []
+  const auditFile = join(directory, 'audit', 'audit.jsonl')
   const config = await loadConnectorConfig(surroundings.document)
   const app = await createApp(config, { log: pino({ base: null }, { write: (line) => log.push(line) }) })
   await app.start()
@@ -170,6 +172,7 @@ export async function startStagedGateway(options: StagedGatewayOptions = {}): Pr
     ...surroundings,
     app,
     log,
+    auditFile,
     open,
     async fetch(path, fetchOptions) {
       const response = await open(path, fetchOptions)
@@ -194,7 +197,7 @@ export async function startStagedGateway(options: StagedGatewayOptions = {}): Pr
         socket.once('error', reject)
       }),
     async events() {
-      const text = await readFile(join(directory, 'audit', 'audit.jsonl'), 'utf8')
+      const text = await readFile(auditFile, 'utf8')
       const lines = text.split('\n').filter((line) => line !== '')
       return lines.map((line) => JSON.parse(line) as AuditEvent)
     },

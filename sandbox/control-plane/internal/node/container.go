@@ -123,7 +123,7 @@ func (c *container) runOnce(ctx context.Context) (int, error) {
 	select {
 	case <-process.done:
 	case <-ctx.Done():
-		process.stop(c.pod.grace())
+		process.stop(c.pod.overdue)
 	}
 	process.kill()
 	stdout.flush()

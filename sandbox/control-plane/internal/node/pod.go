@@ -23,9 +23,12 @@ type pod struct {
 	address         netip.Addr
 	ports           map[int32]int32
 
-	// end ends the containers; ended is closed when all have.
+	// end asks the containers to end; ended is closed when all have.
 	end   context.CancelFunc
 	ended chan struct{}
+	// kill ends those that were asked and have not ended.
+	kill    context.CancelFunc
+	overdue context.Context
 	// unreported has an entry when there is something to report.
 	unreported chan struct{}
 	// reporting is held while a status is on its way.
@@ -44,8 +47,6 @@ type pod struct {
 	ephemeral  []*container
 	finished   bool
 	ending     bool
-	// stopGrace is how long containers may take to end; none when the node itself ends.
-	stopGrace time.Duration
 }
 
 // startPod runs the pod until it has finished, or is ended.
@@ -65,6 +66,7 @@ func (n *Node) startPod(ctx context.Context, object *v1.Pod) (*pod, error) {
 		unreported: make(chan struct{}, 1), reported: object.Status,
 		latest: object,
 	}
+	p.overdue, p.kill = context.WithCancel(context.Background())
 	p.auxiliaryContext, p.endAuxiliaries = context.WithCancel(ctx)
 	waiting := "ContainerCreating"
 	if len(object.Spec.InitContainers) > 0 {
@@ -136,15 +138,15 @@ func (p *pod) update(object *v1.Pod) {
 		p.runEphemeral()
 		return
 	}
-	p.stop(time.Duration(*object.DeletionGracePeriodSeconds) * time.Second)
+	time.AfterFunc(time.Duration(*object.DeletionGracePeriodSeconds)*time.Second, p.kill)
+	p.stop()
 }
 
-// stop ends the containers within the grace, then removes the pod from the API.
-func (p *pod) stop(grace time.Duration) {
+// stop has the containers end, then removes the pod from the API.
+func (p *pod) stop() {
 	p.mu.Lock()
 	already := p.ending
 	p.ending = true
-	p.stopGrace = grace
 	p.mu.Unlock()
 	if !already {
 		p.event(v1.EventTypeNormal, "Killing", "Stopping the containers")
@@ -156,6 +158,7 @@ func (p *pod) stop(grace time.Duration) {
 // forget ends what is left of a pod that the API no longer has.
 func (p *pod) forget() {
 	p.end()
+	p.kill()
 	<-p.ended
 	p.node.network.leave(p.address)
 	_ = os.RemoveAll(p.directory)
@@ -181,12 +184,6 @@ func (p *pod) object() *v1.Pod {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.latest
-}
-
-func (p *pod) grace() time.Duration {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.stopGrace
 }
 
 // port is the host's port for a port of the pod.

@@ -24,6 +24,7 @@ func (n *Node) runPods(ctx context.Context) {
 	factory.Start(ctx.Done())
 	<-ctx.Done()
 	for _, p := range n.all() {
+		p.kill()
 		<-p.ended
 	}
 }

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"context"
 	"io"
 	"os"
 	"os/exec"
@@ -208,12 +209,12 @@ func (p *process) resize(columns, rows uint16) {
 	})
 }
 
-// stop asks the process to end, and after the grace ends it with all its descendants.
-func (p *process) stop(grace time.Duration) {
+// stop asks the process to end, waits until it does or is overdue, and ends what is left of it.
+func (p *process) stop(overdue context.Context) {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM)
 	select {
 	case <-p.ended:
-	case <-time.After(grace):
+	case <-overdue.Done():
 	}
 	p.kill()
 }

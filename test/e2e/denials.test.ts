@@ -1,0 +1,164 @@
+import { mkdtempSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, inject, test } from 'vitest'
+import { AuditLog } from '../../sandbox/audit-log.ts'
+import { type TrailEvent, connectorUsername, readTrail } from './evidence.ts'
+import { Kubectl } from './kubectl.ts'
+import type { PersonName } from './surroundings.ts'
+import { asking, transports } from './transports.ts'
+
+const surroundings = inject('surroundings')
+const scratch = mkdtempSync(join(surroundings.directory, 'denials-'))
+const begun = new Date()
+
+/** Sentences as Kubernetes writes them, from the name of the object on. */
+const cannot = (verb: string, resource: string, group: string, where: string): string =>
+  `cannot ${verb} resource "${resource}" in API group "${group}" ${where}`
+const inDefault = 'in the namespace "default"'
+const inPayments = 'in the namespace "payments"'
+const anywhere = 'at the cluster scope'
+
+interface Denial {
+  readonly as: PersonName
+  readonly argv: readonly string[]
+  /** Part of every refusal's message. */
+  readonly sentence: string
+  readonly reason: string
+  readonly env?: Readonly<Record<string, string>>
+  readonly input?: string
+}
+
+const manifest = '{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"settings"},"data":{"a":"b"}}'
+
+const nothingAllows = 'no rule allows it'
+const words = (argv: string): string[] => argv.split(' ')
+
+/** Omar may get and list pods in `default`, and nothing else. */
+const viewers: readonly Denial[] = [
+  ['get secrets', cannot('list', 'secrets', '', inDefault)],
+  ['get secret db --output=yaml', cannot('get', 'secrets', '', inDefault)],
+  ['get pods,secrets', cannot('list', 'secrets', '', inDefault)],
+  ['get pods --namespace=payments', cannot('list', 'pods', '', inPayments)],
+  ['get pods --all-namespaces', cannot('list', 'pods', '', anywhere)],
+  ['get pods --watch-only', cannot('watch', 'pods', '', inDefault)],
+  ['get deployments', cannot('list', 'deployments', 'apps', inDefault)],
+  ['get widget blue', cannot('get', 'widgets', 'example.com', inDefault)],
+  ['get nodes', cannot('list', 'nodes', '', anywhere)],
+  ['get --raw /metrics', 'cannot get path "/metrics"'],
+  ['get --raw /api/v1/namespaces/default/secrets', cannot('list', 'secrets', '', inDefault)],
+  ['get --raw /apis/unknown.example.com/v1/things', cannot('list', 'things', 'unknown.example.com', anywhere)],
+  ['create configmap new --from-literal=a=b', cannot('create', 'configmaps', '', inDefault)],
+  ['create namespace new', cannot('create', 'namespaces', '', anywhere)],
+  ['create token default', cannot('create', 'serviceaccounts/token', '', inDefault)],
+  ['run new --image=busybox', cannot('create', 'pods', '', inDefault)],
+  ['apply --filename=-', cannot('get', 'configmaps', '', inDefault), manifest],
+  ['apply --server-side --filename=-', cannot('patch', 'configmaps', '', inDefault), manifest],
+  ['replace --filename=-', cannot('get', 'configmaps', '', inDefault), manifest],
+  ['patch pod toolbox --patch={"metadata":{"labels":{"a":"b"}}}', cannot('patch', 'pods', '', inDefault)],
+  ['label pod toolbox a=b', cannot('patch', 'pods', '', inDefault)],
+  ['debug toolbox --image=busybox', cannot('patch', 'pods/ephemeralcontainers', '', inDefault)],
+  ['scale deployment/web --replicas=0', cannot('patch', 'deployments/scale', 'apps', inDefault)],
+  ['rollout restart deployment/web', cannot('get', 'deployments', 'apps', inDefault)],
+  ['delete pod toolbox', cannot('delete', 'pods', '', inDefault)],
+  ['delete pods --selector=app=web', cannot('delete', 'pods', '', inDefault)],
+  ['delete --raw /api/v1/namespaces/default/pods', cannot('deletecollection', 'pods', '', inDefault)],
+  ['logs toolbox', cannot('get', 'pods/log', '', inDefault)],
+  ['logs toolbox --follow', cannot('get', 'pods/log', '', inDefault)],
+].map(([argv = '', sentence = '', input]) => ({
+  as: 'omar',
+  argv: words(argv),
+  sentence,
+  reason: nothingAllows,
+  ...(input === undefined ? {} : { input }),
+}))
+
+const sessions: readonly Denial[] = transports.flatMap((transport) =>
+  [
+    ['exec toolbox -- id', 'exec'],
+    ['exec --stdin toolbox -- sh', 'exec'],
+    ['attach toolbox', 'attach'],
+    ['port-forward pod/toolbox :80', 'portforward'],
+    ['cp toolbox:/etc/hostname COPY', 'exec'],
+    ['cp /etc/hostname toolbox:hostname', 'exec'],
+  ].map(([argv = '', subresource = '']): Denial => ({
+    as: 'omar',
+    argv: words(argv.replace('COPY', join(scratch, 'copy'))),
+    sentence: cannot('create', `pods/${subresource}`, '', inDefault),
+    reason: nothingAllows,
+    env: asking(transport),
+  })),
+)
+
+/** Mallory signed in, and may do nothing; Ana may do nearly everything in `default`, and little elsewhere. */
+const others: readonly Denial[] = [
+  ['mallory', 'get pods', cannot('list', 'pods', '', inDefault), nothingAllows],
+  ['mallory', 'get namespaces', cannot('list', 'namespaces', '', anywhere), nothingAllows],
+  ['mallory', 'exec toolbox -- id', cannot('get', 'pods', '', inDefault), nothingAllows],
+  ['mallory', 'delete deployment web', cannot('delete', 'deployments', 'apps', inDefault), nothingAllows],
+  ['ana', 'get secret db', cannot('get', 'secrets', '', inDefault), 'rule developers#3 denies it'],
+  ['ana', 'create secret generic new --from-literal=a=b', cannot('create', 'secrets', '', inDefault), 'developers#3'],
+  ['ana', 'get secrets --all-namespaces', cannot('list', 'secrets', '', anywhere), 'rule developers#3 denies it'],
+  ['ana', 'delete deployment ledger --namespace=payments', cannot('delete', 'deployments', 'apps', inPayments), 'verb "delete"'],
+  ['ana', 'exec deployment/ledger --namespace=payments -- id', cannot('create', 'pods/exec', '', inPayments), nothingAllows],
+  ['ana', 'get nodes', cannot('list', 'nodes', '', anywhere), nothingAllows],
+  ['ana', 'get pods --as=admin@example.com', cannot('list', 'pods', '', inDefault), '--as'],
+  ['admin', 'get pods --as=ana@example.com --as-group=system:masters', cannot('list', 'pods', '', inDefault), '--as'],
+].map(([as = '', argv = '', sentence = '', reason = '']) => ({
+  as: as as PersonName,
+  argv: words(argv),
+  sentence,
+  reason,
+}))
+
+/** The messages of sessions and of lists differ from one kubectl to the next. */
+const versions = new Set([surroundings.kubectls[0], surroundings.kubectls.at(-1)].filter((each) => each !== undefined))
+/** Ids that people were told. */
+const told = new Map<string, string>()
+
+for (const version of versions) {
+  describe(`kubectl ${version.version} is denied and told why`, { concurrent: true }, () => {
+    for (const { as, argv, sentence, reason, input, env = {} } of [...viewers, ...sessions, ...others]) {
+      test([as, ...argv, ...Object.values(env).slice(0, 1)].join(' '), async () => {
+        const kubectl = new Kubectl(surroundings, version, as, 'default')
+        const { code, stderr } = await kubectl.run(argv, { env, ...(input === undefined ? {} : { input }) })
+        expect(code, stderr).toBe(1)
+        expect(stderr).toContain('forbidden')
+        expect(stderr).toContain(`User "${as}@example.com" ${sentence}: `)
+        expect(stderr).toContain(reason)
+        const ids = [...stderr.matchAll(/\(audit id ([0-9a-f-]{36})\)/g)].map(([, id = '']) => id)
+        expect(ids.length, stderr).toBeGreaterThan(0)
+        for (const id of ids) told.set(id, as)
+      })
+    }
+  })
+}
+
+test('of every denial the trail tells once, and the API server not at all', async () => {
+  const upstream = await new AuditLog(surroundings.controlPlane).read()
+  const trail = await readTrail(surroundings.connector.auditLog)
+  const denied = trail.filter(
+    (event) => new Date(event.requestReceivedTimestamp) >= begun && event.responseStatus?.code === 403,
+  )
+  expect(denied.length).toBeGreaterThanOrEqual(told.size)
+
+  for (const [id, as] of told) {
+    const events = trail.filter(({ auditID }) => auditID === id)
+    expect(events).toMatchObject([
+      { stage: 'ResponseComplete', user: { username: `${as}@example.com` }, responseStatus: { reason: 'Forbidden' } },
+    ])
+  }
+  const ids = new Set(denied.map(({ auditID }) => auditID))
+  expect(upstream.filter(({ auditID }) => ids.has(auditID))).toEqual([])
+  expect(unaccounted(upstream, trail)).toEqual([])
+})
+
+/** What the connector sent to the API server without having allowed it. */
+function unaccounted(upstream: readonly TrailEvent[], trail: readonly TrailEvent[]): TrailEvent[] {
+  const allowed = new Set(
+    trail.filter(({ annotations }) => annotations?.['postern.dev/decision'] === 'allow').map(({ auditID }) => auditID),
+  )
+  return upstream.filter(
+    ({ user, userAgent = '', auditID }) =>
+      user.username === connectorUsername && userAgent.startsWith('kubectl') && !allowed.has(auditID),
+  )
+}

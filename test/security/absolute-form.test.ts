@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest'
+import { attackedGateway, BAD_REQUEST, EVERYTHING } from '../support/attacked-gateway.ts'
+
+// A target that names a host of its own turns a careless proxy into a way to anywhere.
+
+const attacked = attackedGateway({ policy: EVERYTHING, defaultSocket: 'production' })
+
+const PODS = '/api/v1/namespaces/default/pods'
+
+describe('in a request line', () => {
+  test.each([
+    'http://169.254.169.254/latest/meta-data/',
+    `https://evil.example${PODS}`,
+    `https://localhost${PODS}`,
+    `HTTPS://localhost${PODS}`,
+    'ftp://localhost/',
+    '*',
+  ])('%s is refused', async (target) => {
+    const { answers } = await attacked.write(attacked.head('GET', target), { answers: 1 })
+    expect(answers).toHaveLength(1)
+    for (const answer of answers) await attacked.expectRefused(answer, BAD_REQUEST)
+  })
+
+  test('OPTIONS * is not the whole API', async () => {
+    const { answers } = await attacked.write(attacked.head('OPTIONS', '*'), { answers: 1 })
+    for (const answer of answers) await attacked.expectRefused(answer, BAD_REQUEST)
+    expect(answers).toHaveLength(1)
+  })
+
+  test.each(['evil.example:443', '127.0.0.1:6443', '[::1]:6443'])('CONNECT %s opens no way', async (authority) => {
+    const answer = await attacked.writeOnce(attacked.head('CONNECT', authority))
+    await attacked.expectRefused(answer, BAD_REQUEST)
+  })
+
+  test('CONNECT with bytes behind it opens no way either', async () => {
+    const answer = await attacked.writeOnce(attacked.head('CONNECT', 'evil.example:443') + attacked.head('GET', PODS))
+    await attacked.expectRefused(answer, BAD_REQUEST)
+  })
+})
+
+test('the Host header never picks the API server', async () => {
+  const { answers } = await attacked.write(
+    `GET ${PODS} HTTP/1.1\r\nHost: evil.example\r\nAuthorization: Bearer ${attacked.gateway.token}\r\n\r\n`,
+    { answers: 1 },
+  )
+  const [answer] = answers
+  if (answer === undefined) throw new Error('no answer')
+  const { rawHeaders } = attacked.expectForwarded(answer)
+  expect(rawHeaders.join()).not.toContain('evil')
+})

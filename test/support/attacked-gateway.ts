@@ -1,0 +1,214 @@
+import { once } from 'node:events'
+import type { Duplex } from 'node:stream'
+import type { TLSSocket } from 'node:tls'
+import { afterAll, beforeAll, beforeEach, expect } from 'vitest'
+import { type RawAnswer, type RawExchange, type StreamEnd, exchange, exchangeStream } from './raw-exchange.ts'
+import { type AuditEvent, type StagedGateway, type StagedGatewayOptions, startStagedGateway } from './staged-gateway.ts'
+
+/** Ana may do everything, so that what is refused is not refused by the policy. */
+export const EVERYTHING = `apiVersion: postern.dev/v1alpha1
+kind: Policy
+metadata: { name: everything }
+spec:
+  subjects: { groups: [payments-dev] }
+  rules:
+  - { verbs: ["*"], resources: ["*", "*/*"] }
+  - { verbs: ["*"], nonResourceURLs: ["*"] }
+`
+
+/** Under the path prefix of the staged socket. */
+export const SOCKET = '/sockets/production'
+export const NAMESPACE = `${SOCKET}/api/v1/namespaces/default`
+
+/** Both protocols of the listener. */
+export const PROTOCOLS = ['HTTP/1.1', 'HTTP/2'] as const
+export type Protocol = (typeof PROTOCOLS)[number]
+
+export interface Attack {
+  readonly method?: string
+  readonly target: string
+  /** Header lines behind those that every request has. */
+  readonly lines?: readonly (readonly [string, string])[]
+  readonly body?: string
+  /** Default that of ana; null leaves the header out. */
+  readonly token?: string | null
+}
+
+export interface Refusal {
+  readonly code: number
+  readonly reason: string
+  /** What the message has to say. */
+  readonly message?: string | RegExp
+}
+
+export const BAD_REQUEST: Refusal = { code: 400, reason: 'BadRequest' }
+export const UNAUTHORIZED: Refusal = { code: 401, reason: 'Unauthorized' }
+export const FORBIDDEN: Refusal = { code: 403, reason: 'Forbidden' }
+export const NOT_FOUND: Refusal = { code: 404, reason: 'NotFound' }
+export const METHOD_NOT_ALLOWED: Refusal = { code: 405, reason: 'MethodNotAllowed' }
+export const BAD_GATEWAY: Refusal = { code: 502, reason: 'BadGateway' }
+
+/** A gateway for the tests of one file, which starts before the first and ends behind the last. */
+export function attackedGateway(options?: StagedGatewayOptions): AttackedGateway {
+  const attacked = new AttackedGateway()
+  let answerList: StagedGateway['apiServer']['onRequest']
+  beforeAll(async () => {
+    attacked.gateway = await startStagedGateway(options)
+    answerList = attacked.apiServer.onRequest
+  })
+  afterAll(async () => {
+    await attacked.stop()
+  })
+  beforeEach(() => {
+    attacked.seen.length = 0
+    attacked.apiServer.onRequest = answerList
+  })
+  return attacked
+}
+
+/** A staged gateway, ways to attack it with bytes, and what has to hold afterwards. */
+export class AttackedGateway {
+  #gateway: StagedGateway | undefined
+  readonly #connections = new Set<Duplex>()
+
+  get gateway(): StagedGateway {
+    if (this.#gateway === undefined) throw new Error('the gateway has not been started')
+    return this.#gateway
+  }
+
+  set gateway(gateway: StagedGateway) {
+    this.#gateway = gateway
+  }
+
+  get apiServer(): StagedGateway['apiServer'] {
+    return this.gateway.apiServer
+  }
+
+  /** What the API server saw since the test began. */
+  get seen(): StagedGateway['apiServer']['seen'] {
+    return this.apiServer.seen
+  }
+
+  async stop(): Promise<void> {
+    for (const connection of this.#connections) connection.destroy()
+    await this.#gateway?.stop()
+  }
+
+  /** A TLS connection for raw bytes, which ends with the file. */
+  async connect(protocol?: 'http/1.1' | 'h2'): Promise<TLSSocket> {
+    const connection = await this.gateway.raw(protocol)
+    this.#connections.add(connection)
+    connection.once('close', () => this.#connections.delete(connection))
+    return connection
+  }
+
+  /** Sends one request on a connection of its own. A target goes out byte for byte. */
+  async send(protocol: Protocol, request: Attack): Promise<StreamEnd> {
+    return protocol === 'HTTP/1.1' ? await this.#sendOverHttp1(request) : await this.#sendOverHttp2(request)
+  }
+
+  /** Writes raw bytes on an HTTP/1.1 connection of their own, and gives what came back until the other side ended it. */
+  async write(bytes: string | Buffer, options?: Parameters<typeof exchange>[2]): Promise<RawExchange> {
+    const connection = await this.connect()
+    const result = await exchange(connection, bytes, options)
+    if (!result.ended) connection.destroy()
+    return result
+  }
+
+  /** The same, of which one answer and the end of the connection are expected. */
+  async writeOnce(bytes: string | Buffer): Promise<RawAnswer> {
+    const { answers, rest, ended } = await this.write(bytes)
+    expect({ answers: answers.length, rest, ended }).toEqual({ answers: 1, rest: '', ended: true })
+    const [answer] = answers
+    if (answer === undefined) throw new Error('no answer')
+    return answer
+  }
+
+  /** The head of an HTTP/1.1 request of ana's, up to its empty line. */
+  head(method: string, target: string, lines: readonly string[] = []): string {
+    const all = [
+      `${method} ${target} HTTP/1.1`,
+      'Host: localhost',
+      `Authorization: Bearer ${this.gateway.token}`,
+      ...lines,
+    ]
+    return `${all.join('\r\n')}\r\n\r\n`
+  }
+
+  /**
+   * Fails unless an answer is a refusal as it should be: its code, a `Status` with the audit id, one audit event that
+   * tells the same, no token in either, and an API server that saw nothing. Gives the event.
+   */
+  async expectRefused(answer: StreamEnd, { code, reason, message = '' }: Refusal): Promise<AuditEvent> {
+    if (!('statusCode' in answer)) throw new Error(`no answer, but a reset with code ${answer.resetCode}`)
+    expect(answer.statusCode, answer.body).toBe(code)
+    expect(answer.headers['content-type']).toBe('application/json')
+    const status = JSON.parse(answer.body) as { message: string }
+    expect(status).toMatchObject({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', reason, code })
+    expect(status.message).toMatch(message)
+    expect(status.message).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
+    const auditId = answer.headers['audit-id'] ?? ''
+    expect(status.message).toContain(`(audit id ${auditId})`)
+    const event = await this.eventOf(auditId)
+    expect(event.responseStatus).toMatchObject({ code })
+    expect(JSON.stringify(event) + answer.body).not.toContain(this.gateway.token)
+    expect(this.seen).toEqual([])
+    return event
+  }
+
+  /** Fails unless a request was answered by the API server. Gives what the API server saw. */
+  expectForwarded(answer: StreamEnd): StagedGateway['apiServer']['seen'][number] {
+    expect(answer).toMatchObject({ statusCode: 200 })
+    const [seen, ...more] = this.seen
+    if (seen === undefined) throw new Error('the API server saw nothing')
+    expect(more).toEqual([])
+    return seen
+  }
+
+  /** The event that closes the account of a request. Waits for it; there must be only one. */
+  async eventOf(auditId: string): Promise<AuditEvent> {
+    const found = async (): Promise<AuditEvent[]> =>
+      (await this.gateway.events()).filter(({ auditID, stage }) => auditID === auditId && stage === 'ResponseComplete')
+    await expect.poll(async () => (await found()).length, { timeout: 5_000 }).toBeGreaterThan(0)
+    const [event, ...more] = await found()
+    expect(more).toEqual([])
+    if (event === undefined) throw new Error(`no event with the audit id ${auditId}`)
+    return event
+  }
+
+  /** Fails unless the next honest request gets its own answer, and nothing else reached the API server. */
+  async expectServing(): Promise<void> {
+    this.seen.length = 0
+    const { statusCode, body } = await this.gateway.fetch(`${NAMESPACE}/pods/honest`, { agent: false })
+    expect({ statusCode, body }).toEqual({ statusCode: 200, body: '{"items":[]}' })
+    expect(this.seen.map(({ target }) => target)).toEqual(['/api/v1/namespaces/default/pods/honest'])
+    this.seen.length = 0
+  }
+
+  async #sendOverHttp1({ method = 'GET', target, lines = [], body, token }: Attack): Promise<StreamEnd> {
+    const length: [string, string][] = body === undefined ? [] : [['Content-Length', String(body.length)]]
+    const all = [['Host', 'localhost'] as const, ...this.#credential(token), ...length, ...lines]
+    const head = `${method} ${target} HTTP/1.1\r\n${all.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`
+    const { answers } = await this.write(head + (body ?? ''), { answers: 1, method })
+    return answers[0] ?? { resetCode: 0 }
+  }
+
+  async #sendOverHttp2({ method = 'GET', target, lines = [], body, token }: Attack): Promise<StreamEnd> {
+    const headers: Record<string, string | string[]> = { ':method': method, ':path': target }
+    for (const [name, value] of [...this.#credential(token), ...lines]) {
+      const known = headers[name.toLowerCase()]
+      headers[name.toLowerCase()] = known === undefined ? value : [known, value].flat()
+    }
+    const session = this.gateway.http2()
+    await once(session, 'connect')
+    try {
+      return await exchangeStream(session, headers, body)
+    } finally {
+      session.destroy()
+    }
+  }
+
+  #credential(token: string | null | undefined): [string, string][] {
+    return token === null ? [] : [['Authorization', `Bearer ${token ?? this.gateway.token}`]]
+  }
+}
