@@ -17,7 +17,7 @@ import { fileURLToPath } from 'node:url'
 import { Pool } from 'undici'
 import { loadStaticServer } from '../src/upstream/static-server.ts'
 import { UpstreamClient } from '../src/upstream/upstream-client.ts'
-import { createCertificateAuthority } from '../test/support/certificates.ts'
+import { createCertificateAuthority } from '../sandbox/certificates.ts'
 
 const CONCURRENCY = 64
 const SLICE_MS = 500

@@ -11,14 +11,14 @@ export interface CertificateAndKey {
   readonly key: string
 }
 
-export interface ServerCertificateRequest {
+interface ServerCertificateRequest {
   /** DNS names and IP addresses; the first one is the common name. Default `localhost`, `127.0.0.1` and `::1`. */
   readonly hosts?: readonly string[]
   /** Ended yesterday. */
   readonly expired?: boolean
 }
 
-export interface ClientCertificateRequest {
+interface ClientCertificateRequest {
   /** Kubernetes reads it as the user name. */
   readonly commonName: string
   /** Kubernetes reads them as groups. */
@@ -27,9 +27,9 @@ export interface ClientCertificateRequest {
   readonly expired?: boolean
 }
 
-/** A certificate authority of a test's own. ECDSA P-256 throughout; what it issues is valid from now for a day. */
+/** A certificate authority of one run's own. ECDSA P-256 throughout; what it issues is valid from now for a day. */
 export interface CertificateAuthority {
-  /** PEM, to be trusted by whom the test wants to. */
+  /** PEM, to be trusted by whoever shall. */
   readonly certificate: string
   issueServer(request?: ServerCertificateRequest): CertificateAndKey
   issueClient(request: ClientCertificateRequest): CertificateAndKey
@@ -41,7 +41,7 @@ subjectKeyIdentifier = hash
 `
 
 /** Makes an authority that nobody trusts yet. Needs the `openssl` command, 1.1.1 or later; takes some 30 ms. */
-export function createCertificateAuthority(commonName = 'postern test authority'): CertificateAuthority {
+export function createCertificateAuthority(commonName = 'postern sandbox authority'): CertificateAuthority {
   const authority = sign({ subject: `/CN=${commonName}`, extensions: AUTHORITY_EXTENSIONS, days: 2 })
   return {
     certificate: authority.cert,

@@ -12,7 +12,7 @@ import { createStorage } from './identity-provider/storage.ts'
 /*
  * A real OpenID Provider on one machine, and people who sign in there. For the demo, the tests and the benchmarks:
  *
- *   const authority = createCertificateAuthority()                        // test/support/certificates.ts
+ *   const authority = createCertificateAuthority()                        // certificates.ts
  *   const provider = await startIdentityProvider({ tls: { ...authority.issueServer(), ca: authority.certificate } })
  *   const tokens = await issueTokens(provider, people.ana)                // identity-provider/tokens.ts
  *   const answer = await signIn(provider, people.ana, authorizationUrl)   // identity-provider/browser.ts, instead of a browser

@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { Session } from 'node:inspector/promises'
 import { destination, pino, stdTimeFunctions } from 'pino'
 import { createApp } from '../app.ts'
 import { loadConnectorConfig } from '../config/load-connector-config.ts'
@@ -23,7 +22,6 @@ export async function runConnectorStart({ config: path, logLevel }: ConnectorSta
   const signal = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
   try {
     const app = await createApp(await loadConnectorConfig(path), { log })
-    await giveBackMemory()
     const addresses = await app.start()
     log.info({ version: ownVersion(), ...addresses }, 'connector.started')
     releaseStartupMemory()
@@ -42,17 +40,6 @@ export async function runConnectorStart({ config: path, logLevel }: ConnectorSta
     }
     throw error instanceof Error ? (whyNotListening(error) ?? error) : error
   }
-}
-
-/**
- * Collects what loading left behind and lets the young generation shrink again, some 15 MB. V8 would not do so by
- * itself while there is memory; nobody waits yet.
- */
-async function giveBackMemory(): Promise<void> {
-  const session = new Session()
-  session.connect()
-  await session.post('HeapProfiler.collectGarbage')
-  session.disconnect()
 }
 
 /** The sentence for an address that cannot be had; null for other errors. */

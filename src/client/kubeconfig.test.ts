@@ -22,16 +22,15 @@ afterEach(() => {
   rmSync(directory, { recursive: true, force: true })
 })
 
-const request = (changes: Partial<SetRequest> = {}): SetRequest => ({
+const BASE: SetRequest = {
   portal: PORTAL,
   sockets: [socket('production')],
   plugin: ['postern', 'client', 'token', '--portal', PORTAL],
   contextName: '{socket}',
   makeCurrent: false,
-  kubeconfig: file,
   env: {},
-  ...changes,
-})
+}
+const request = (changes: Partial<SetRequest> = {}): SetRequest => ({ ...BASE, kubeconfig: file, ...changes })
 const read = (path = file): unknown => parse(readFileSync(path, 'utf8'))
 
 test('a socket becomes a cluster, a user that runs postern, and the current context when there was none', async () => {
@@ -121,7 +120,7 @@ test('several sockets need a name each', async () => {
 test('of the files in KUBECONFIG the one with the entry is changed, else the first that exists', async () => {
   const [one, two, three] = ['one', 'two', 'three'].map((name) => join(directory, name)) as [string, string, string]
   const env = { KUBECONFIG: `${one}::${two}:${three}` }
-  const { kubeconfig: _, ...listed } = request({ env })
+  const listed = { ...BASE, env }
   writeFileSync(two, 'kind: Config\n')
   await setContexts(listed)
   expect(read(two)).toMatchObject({ contexts: [{ name: 'production' }], 'current-context': 'production' })
@@ -139,8 +138,8 @@ test('of the files in KUBECONFIG the one with the entry is changed, else the fir
 
 test('without any file the last one of KUBECONFIG is made', async () => {
   const last = join(directory, 'deep', 'last')
-  const { kubeconfig: _, ...listed } = request({ env: { KUBECONFIG: `${file}:${last}` } })
-  await expect(setContexts(listed)).resolves.toMatchObject([{ file: last }])
+  const env = { KUBECONFIG: `${file}:${last}` }
+  await expect(setContexts({ ...BASE, env })).resolves.toMatchObject([{ file: last }])
   expect(statSync(join(directory, 'deep')).mode & 0o777).toBe(0o700)
 })
 

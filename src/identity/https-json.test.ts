@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:https'
 import { type AddressInfo, createServer as createTcpServer } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createCertificateAuthority } from '../../test/support/certificates.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { fetchJson, type FetchedJson, MAX_ANSWER_BYTES } from './https-json.ts'
 
 const authority = createCertificateAuthority()

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
-import { createCertificateAuthority } from '../../test/support/certificates.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { EndpointError } from './endpoint-error.ts'
 import { loadInCluster } from './in-cluster.ts'
 

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:https'
 import { connect, type AddressInfo, type Socket } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
 import { createHttpsFetch } from '../../src/client/https-fetch.ts'
-import { createCertificateAuthority, type CertificateAndKey } from '../support/certificates.ts'
+import { createCertificateAuthority, type CertificateAndKey } from '../../sandbox/certificates.ts'
 
 const authority = createCertificateAuthority()
 const fetch = createHttpsFetch(authority.certificate)

@@ -6,7 +6,7 @@ import { signIn } from '../../sandbox/identity-provider/browser.ts'
 import { people } from '../../sandbox/identity-provider/people.ts'
 import { portalDirectory, readLogin, type CachedLogin, type Login } from '../../src/client/login-cache.ts'
 import { saveLogin } from '../../src/client/login-cache-writer.ts'
-import { createCertificateAuthority } from '../support/certificates.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { startPortal, type StartedPortal } from '../support/portal.ts'
 import { createLaptop, type CommandResult, type Laptop } from '../support/postern-command.ts'
 

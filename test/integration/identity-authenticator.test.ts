@@ -6,7 +6,7 @@ import type { Authentication } from '../../src/identity/authenticator.ts'
 import type { IssuerOptions } from '../../src/identity/issuer-options.ts'
 import { REFRESH_COOLDOWN_MS } from '../../src/identity/key-set.ts'
 import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/oidc-authenticator.ts'
-import { createCertificateAuthority } from '../support/certificates.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { refusalOf, unauthorized } from '../support/refusal.ts'
 import { bearer } from '../support/staged-issuer.ts'
 

@@ -8,7 +8,7 @@ import { startIdentityProvider, type IdentityProvider } from '../../sandbox/iden
 import { exchange, signIn } from '../../sandbox/identity-provider/browser.ts'
 import { people } from '../../sandbox/identity-provider/people.ts'
 import { issueTokens, refreshTokens } from '../../sandbox/identity-provider/tokens.ts'
-import { createCertificateAuthority } from '../support/certificates.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 
 const authority = createCertificateAuthority()
 const tls = { ...authority.issueServer(), ca: authority.certificate }

@@ -12,7 +12,7 @@ import type { StatusError } from '../../src/kube/status.ts'
 import type { UpstreamClient } from '../../src/upstream/upstream-client.ts'
 import type { UpstreamLimits } from '../../src/upstream/upstream-limits.ts'
 import type { ResponseSink } from '../../src/upstream/upstream.ts'
-import { createCertificateAuthority } from '../support/certificates.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { onRequestHead, type ScriptedServer, startScriptedServer } from '../support/scripted-server.ts'
 import { answerOf, failureOf, GET, openUpstream } from '../support/upstream-requests.ts'
 

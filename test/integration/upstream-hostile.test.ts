@@ -1,7 +1,7 @@
 import type { TLSSocket } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import type { UpstreamClient } from '../../src/upstream/upstream-client.ts'
-import { createCertificateAuthority } from '../support/certificates.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { onRequestHead, type ScriptedServer, startScriptedServer } from '../support/scripted-server.ts'
 import { answerOf, failureOf, openUpstream } from '../support/upstream-requests.ts'
 

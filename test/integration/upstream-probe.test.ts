@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { UpstreamClient } from '../../src/upstream/upstream-client.ts'
-import { createCertificateAuthority } from '../support/certificates.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { onRequestHead, startScriptedServer } from '../support/scripted-server.ts'
 import { openUpstream } from '../support/upstream-requests.ts'
 

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { EndpointError } from '../../src/upstream/endpoint-error.ts'
-import { createCertificateAuthority } from '../support/certificates.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { onRequestHead, type ScriptedServer, startScriptedServer } from '../support/scripted-server.ts'
 import { answerOf, failureOf, openUpstream } from '../support/upstream-requests.ts'
 

@@ -4,7 +4,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import type { UpstreamClient } from '../../src/upstream/upstream-client.ts'
 import type { UpstreamLimits } from '../../src/upstream/upstream-limits.ts'
 import type { UpgradeAnswer, UpstreamRequest } from '../../src/upstream/upstream.ts'
-import { createCertificateAuthority } from '../support/certificates.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { onRequestHead, type ScriptedServer, startScriptedServer } from '../support/scripted-server.ts'
 import { answerOf, openUpstream } from '../support/upstream-requests.ts'
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/oidc-authenticator.ts'
-import { createCertificateAuthority } from '../support/certificates.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { refusalOf } from '../support/refusal.ts'
 import { bearer, type StagedIssuer, startStagedIssuer } from '../support/staged-issuer.ts'
 

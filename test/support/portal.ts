@@ -5,7 +5,7 @@ import type { IssuerOptions } from '../../src/identity/issuer-options.ts'
 import { createAuthenticator } from '../../src/identity/oidc-authenticator.ts'
 import type { PortalIssuer } from '../../src/portal/discovery.ts'
 import { createPortal, type PortalOptions } from '../../src/portal/portal.ts'
-import { createCertificateAuthority } from './certificates.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 
 /** A portal over TLS with a real authenticator behind it. */
 export interface StartedPortal {

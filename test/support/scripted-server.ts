@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import type { AddressInfo, Socket } from 'node:net'
 import { createServer, type TlsOptions, type TLSSocket } from 'node:tls'
 import { onTestFinished } from 'vitest'
-import type { CertificateAndKey } from './certificates.ts'
+import type { CertificateAndKey } from '../../sandbox/certificates.ts'
 
 /** A TLS server that plays one part of a test, byte by byte; it ends with the test. */
 export interface ScriptedServer {

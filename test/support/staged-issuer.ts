@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK, type JWTPayload } from 'jose'
 import type { IssuerOptions } from '../../src/identity/issuer-options.ts'
 import type { RawHeaders } from '../../src/kube/raw-headers.ts'
-import { createCertificateAuthority } from './certificates.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 

@@ -1,0 +1,238 @@
+import { excerpt } from '../kube/quote.ts'
+import { parseRequest } from '../kube/parsed-request.ts'
+import type { RequestInfo } from '../kube/request-info.ts'
+import { nearestName } from '../document/nearest-name.ts'
+import { WordsError, sortWords } from './kubectl-words.ts'
+import type { KubectlLine } from './kubectl-words.ts'
+import { findResource, meantResource } from './kubernetes-resources.ts'
+import type { ApiResource } from './kubernetes-resources.ts'
+
+/** What a person asks for with one command. */
+export interface AskedRequest {
+  /** The request that the command is about. */
+  readonly requestInfo: RequestInfo
+  /** What kubectl has to ask besides, such as the pod before an exec. */
+  readonly also: readonly RequestInfo[]
+}
+
+/**
+ * The request behind words: those of kubectl (`get pods/web -n prod`, `exec web`, `delete pods --all`), a verb of the API
+ * and a resource (`deletecollection pods`, `impersonate users/ana`), a verb and a path (`get /metrics`), or a request line
+ * (`GET /api/v1/pods?watch=1`). Without a namespace, `default` is meant.
+ *
+ * @throws WordsError when they are none of these; StatusError for a request line that is refused.
+ */
+export function askedRequest(given: readonly string[]): AskedRequest {
+  const [method = '', target = ''] = given
+  if (/^[A-Z]+$/.test(method) && given.length === 2) return only(parseRequest(method, target).requestInfo)
+  const line = sortWords(given)
+  const [command] = line.words
+  if (command === undefined) throw new WordsError('there are no words; write such as: get pods/web -n prod')
+  const raw = line.flags.get('raw') ?? (line.words[1]?.startsWith('/') === true ? line.words[1] : undefined)
+  if (raw !== undefined) return only(path(command, raw))
+  if (line.flags.has('filename')) throw new WordsError('files are not read; name the resource in place of -f')
+  const ask = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined
+  if (ask !== undefined) return ask(line)
+  if (!API_VERBS.has(command)) {
+    const meant = nearestName(command, [...Object.keys(COMMANDS), ...API_VERBS])
+    throw new WordsError(`there is no ${excerpt(command)}${meant === null ? '' : `, did you mean ${meant}?`}`)
+  }
+  return only(request(command, objectOf(line)))
+}
+
+/** Verbs that are asked for as they are. */
+const API_VERBS: ReadonlySet<string> = new Set([
+  ...['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection'],
+  ...['bind', 'escalate', 'impersonate', 'approve', 'sign', 'attest', 'use'],
+])
+
+type Ask = (line: KubectlLine) => AskedRequest
+
+const patches: Ask = (line) => {
+  const object = objectOf(line)
+  return { requestInfo: request('patch', object), also: [request('get', object)] }
+}
+const reads: Ask = (line) => only(read(objectOf(line), line.flags.has('watch')))
+const patchesNode: Ask = (line) => {
+  const node = { ...known('nodes'), name: line.words[1] ?? '' }
+  return { requestInfo: request('patch', node), also: [request('get', node)] }
+}
+
+/** What kubectl's commands ask for. */
+const COMMANDS: Readonly<Record<string, Ask>> = {
+  get: reads,
+  describe: reads,
+  create: (line) => {
+    const [, kind, ...rest] = line.words
+    if (kind === 'token') return only(request('create', { ...named('serviceaccounts', rest[0], line), subresource: 'token' }))
+    const object = objectOf(line)
+    return only(request('create', object.subresource === '' ? { ...object, name: '' } : object))
+  },
+  run: (line) => only(request('create', named('pods', undefined, line))),
+  expose: (line) => only(request('create', named('services', undefined, line))),
+  autoscale: (line) => only(request('create', named('horizontalpodautoscalers', undefined, line))),
+  apply: (line) => {
+    const object = objectOf(line)
+    return { requestInfo: request('patch', object), also: [request('get', object), request('create', { ...object, name: '' })] }
+  },
+  edit: patches,
+  label: patches,
+  annotate: patches,
+  patch: (line) => only(request('patch', objectOf(line))),
+  replace: (line) => only(request('update', objectOf(line))),
+  scale: (line) => only(request('patch', { ...objectOf(line), subresource: 'scale' })),
+  set: (line) => patches(without(line, 1)),
+  rollout: (line) => {
+    const rest = without(line, 1)
+    return line.words[1] === 'status' || line.words[1] === 'history' ? reads(rest) : patches(rest)
+  },
+  wait: (line) => only(read(objectOf(line), true)),
+  delete: (line) => {
+    const object = objectOf(line)
+    const all = line.flags.has('all') || line.flags.has('selector') || object.name === ''
+    return { requestInfo: request('delete', object), also: all ? [request('list', { ...object, name: '' })] : [] }
+  },
+  logs: (line) => onPod(line, 'get', 'log'),
+  exec: (line) => onPod(line, 'create', 'exec'),
+  attach: (line) => onPod(line, 'create', 'attach'),
+  'port-forward': (line) => onPod(line, 'create', 'portforward'),
+  debug: (line) => onPod(line, 'patch', 'ephemeralcontainers'),
+  cp: (line) => {
+    const remote = line.words.slice(1).find((word) => word.includes(':'))
+    if (remote === undefined) throw new WordsError('neither side of cp is POD:PATH or NAMESPACE/POD:PATH')
+    const parts = remote.slice(0, remote.indexOf(':')).split('/')
+    const [namespace, pod] = parts.length > 1 ? parts : [line.flags.get('namespace') ?? DEFAULT, parts[0]]
+    return session({ ...known('pods'), namespace: namespace ?? DEFAULT, name: pod ?? '' }, 'create', 'exec')
+  },
+  top: (line) => {
+    const kind = /^(?:node|no)s?$/.test(line.words[1] ?? '') ? 'nodes' : 'pods'
+    return only(read(inNamespace({ ...known(`${kind}.metrics.k8s.io`), name: line.words[2] ?? '' }, line), false))
+  },
+  cordon: patchesNode,
+  uncordon: patchesNode,
+  taint: (line) => patchesNode(without(line, 1)),
+  drain: (line) => {
+    const cordoned = patchesNode(line)
+    const evicted = [request('list', known('pods')), request('create', { ...known('pods'), subresource: 'eviction' })]
+    return { ...cordoned, also: [...cordoned.also, ...evicted] }
+  },
+  certificate: (line) =>
+    only(request('update', { ...named('certificatesigningrequests', line.words[2], line), subresource: 'approval' })),
+  auth: (line) => {
+    const review = line.words[1] === 'whoami' ? 'selfsubjectreviews' : 'selfsubjectaccessreviews'
+    return only(request('create', known(line.flags.has('list') ? 'selfsubjectrulesreviews' : review)))
+  },
+  version: () => only(path('get', '/version')),
+  'api-resources': () => only(path('get', '/apis')),
+  'api-versions': () => only(path('get', '/apis')),
+  explain: () => only(path('get', '/openapi/v3')),
+}
+
+const DEFAULT = 'default'
+
+/** What a request is about. */
+interface ApiObject extends ApiResource {
+  /** Empty for all namespaces, and at the cluster scope. */
+  readonly namespace: string
+  readonly subresource: string
+  readonly name: string
+}
+
+function known(resource: string): ApiObject {
+  const kind = findResource(resource)
+  if (kind === null) throw new TypeError(`${resource} is not a kind`)
+  return { ...kind, namespace: '', subresource: '', name: '' }
+}
+
+function named(resource: string, name: string | undefined, line: KubectlLine): ApiObject {
+  return inNamespace({ ...known(resource), name: name ?? '' }, line)
+}
+
+/** `TYPE`, `TYPE NAME` or `TYPE/NAME`. */
+function objectOf(line: KubectlLine): ApiObject {
+  const [command = '', what, second, ...more] = line.words
+  if (what === undefined) throw new WordsError(`${command} of what? Write such as: ${command} pods/web`)
+  const [kind = '', inline, ...deeper] = what.split('/')
+  if (what.includes(',') || deeper.length > 0) throw new WordsError(`${excerpt(what)} is not one kind or object`)
+  if (second !== undefined && SEVERAL.has(command) && (more.length > 0 || inline !== undefined)) {
+    throw new WordsError('ask for one object at a time')
+  }
+  return inNamespace({ ...resourceOf(kind), namespace: '', subresource: line.flags.get('subresource') ?? '', name: inline ?? second ?? '' }, line)
+}
+
+/** Commands behind whose object nothing but further objects may stand. */
+const SEVERAL: ReadonlySet<string> = new Set(['get', 'describe', 'delete', 'list', 'watch', 'edit'])
+
+function resourceOf(word: string): ApiResource {
+  const kind = findResource(word)
+  if (kind !== null) return kind
+  if (word === 'all') throw new WordsError('"all" is several kinds; ask for each of them')
+  const meant = meantResource(word)
+  const hint = meant === null ? 'write those of others as PLURAL.GROUP' : `did you mean ${meant}?`
+  throw new WordsError(`Kubernetes has no ${excerpt(word)}; ${hint}`)
+}
+
+function inNamespace(object: ApiObject, { flags }: KubectlLine): ApiObject {
+  const own = object.apiGroup === '' && object.resource === 'namespaces' ? object.name : ''
+  if (!object.namespaced) return { ...object, namespace: own }
+  return { ...object, namespace: flags.has('all-namespaces') ? '' : (flags.get('namespace') ?? DEFAULT) }
+}
+
+function without(line: KubectlLine, index: number): KubectlLine {
+  return { ...line, words: line.words.toSpliced(index, 1) }
+}
+
+/** A subresource of the pod that is named, or that kubectl finds behind another object. */
+function onPod(line: KubectlLine, verb: string, subresource: string): AskedRequest {
+  const target = line.words[1]
+  if (target === undefined) throw new WordsError(`${line.words[0] ?? ''} of which pod?`)
+  if (!target.includes('/')) return session(named('pods', target, line), verb, subresource)
+  const object = objectOf({ ...line, words: line.words.slice(0, 2) })
+  if (object.apiGroup === '' && object.resource === 'pods') return session(object, verb, subresource)
+  const pods = named('pods', undefined, line)
+  return {
+    requestInfo: request(verb, { ...pods, subresource }),
+    also: [request('get', object), request('list', pods)],
+  }
+}
+
+function session(pod: ApiObject, verb: string, subresource: string): AskedRequest {
+  return { requestInfo: request(verb, { ...pod, subresource }), also: [request('get', pod)] }
+}
+
+function read(object: ApiObject, watch: boolean): RequestInfo {
+  if (watch) return request('watch', object)
+  return request(object.name === '' ? 'list' : 'get', object)
+}
+
+function only(requestInfo: RequestInfo): AskedRequest {
+  return { requestInfo, also: [] }
+}
+
+function path(verb: string, target: string): RequestInfo {
+  const method = { get: 'GET', head: 'HEAD', create: 'POST', post: 'POST', put: 'PUT', replace: 'PUT', patch: 'PATCH', delete: 'DELETE', options: 'OPTIONS' }[verb]
+  if (method === undefined) throw new WordsError(`${excerpt(verb)} does not go with a path`)
+  return parseRequest(method, target).requestInfo
+}
+
+function request(verb: string, { apiGroup, apiVersion, resource, subresource, namespace, name }: ApiObject): RequestInfo {
+  const apiPrefix = apiGroup === '' ? 'api' : 'apis'
+  const selected = (verb === 'list' || verb === 'watch') && name !== ''
+  const parts = [resource, selected ? '' : name, subresource].filter((part) => part !== '')
+  const scope = namespace === '' || resource === 'namespaces' ? [] : ['namespaces', namespace]
+  return {
+    isResourceRequest: true,
+    path: ['', apiPrefix, apiGroup, apiVersion, ...scope, ...parts].filter((part, index) => index === 0 || part !== '').join('/'),
+    verb,
+    apiPrefix,
+    apiGroup,
+    apiVersion,
+    namespace,
+    resource,
+    subresource,
+    name,
+    parts,
+    fieldSelector: selected ? `metadata.name=${name}` : '',
+    labelSelector: '',
+  }
+}
