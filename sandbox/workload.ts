@@ -18,6 +18,8 @@ export async function seedWorkload(controlPlane: Pick<ControlPlane, 'kubectl' | 
   await kubectlOutput(admin, ['wait', '--for=condition=Established', 'crd/widgets.example.com', '--timeout=60s'])
   await kubectlOutput(admin, ['apply', '-f', `${directory}/default.yaml`, '-f', `${directory}/payments.yaml`])
   await Promise.all([
+    // The API server takes 2 s for the first object of a new kind.
+    kubectlOutput(admin, ['apply', '-f', `${directory}/widget.yaml`]),
     kubectlOutput(admin, ['rollout', 'status', 'deployment/web', '--timeout=60s']),
     kubectlOutput(admin, ['rollout', 'status', 'deployment/ledger', '--namespace=payments', '--timeout=60s']),
     kubectlOutput(admin, ['wait', '--for=condition=Ready', 'pod/toolbox', '--timeout=60s']),

@@ -116,15 +116,6 @@ function toTokens(answer: openid.TokenEndpointResponse): Tokens {
   return { idToken: answer.id_token, refreshToken: answer.refresh_token ?? '' }
 }
 
-/** Errors of a token endpoint that say that the grant is over, or never was (RFC 6749 section 5.2). */
-const FINAL = new Set([
-  'invalid_grant',
-  'invalid_client',
-  'unauthorized_client',
-  'invalid_scope',
-  'unsupported_grant_type',
-])
-
 function explain(url: string, error: unknown): ClientError {
   const cause = { cause: error }
   for (let reason = error; reason instanceof Error; reason = reason.cause)
@@ -133,7 +124,8 @@ function explain(url: string, error: unknown): ClientError {
     return new ClientError('LoginRefused', `${url} refused the login: ${describe(error)}; sign in again`, cause)
   if (error instanceof openid.ResponseBodyError)
     return new ClientError(
-      FINAL.has(error.error) ? 'LoginRefused' : 'Unreachable',
+      // The grant is over (RFC 6749 section 5.2). Other errors are the operator's to mend, and the grant outlives them.
+      error.error === 'invalid_grant' ? 'LoginRefused' : 'Unexpected',
       `${url} answered ${error.status}: ${describe(error)}`,
       cause,
     )

@@ -76,11 +76,13 @@ export async function setContexts(request: SetRequest): Promise<readonly Written
     if (becomesCurrent) add(current?.path ?? fallback, { currentContext: context })
   }
   await write(edits)
-  return written.map(({ context, socket, file, becomesCurrent }) => ({
+  const currentName =
+    written.find(({ becomesCurrent }) => becomesCurrent)?.context ?? current?.kubeconfig.currentContext
+  return written.map(({ context, socket, file }) => ({
     context,
     socket: socket.metadata.name,
     file,
-    current: becomesCurrent || current?.kubeconfig.currentContext === context,
+    current: context === currentName,
   }))
 }
 

@@ -7,6 +7,9 @@ import { saveLogin, withLoginLock } from './login-cache-writer.ts'
 /** An ID token is renewed this long before its end, so that none ends on its way to the gateway. */
 const REFRESH_BEFORE_EXPIRY_MS = 60_000
 
+/** While the token still holds, an issuer that failed is left alone for this long, so that nobody has to wait for it. */
+const REFRESH_RETRY_MS = 10_000
+
 /** The times of a login whose ID token was received at `nowMs`: of a short-lived token the last quarter is left unused. */
 export function tokenTimes(idToken: string, nowMs: number): Pick<Login, 'expiresAtMs' | 'refreshAtMs'> {
   const { expiresAtMs } = readIdToken(idToken)
@@ -29,7 +32,7 @@ export async function refreshLogin({ path, login }: CachedLogin, askedAtMs: numb
     const nowMs = Date.now()
     if (nowMs < cached.login.refreshAtMs) return cached
     if (cached.login.refreshToken === '') return usableOr(cached, ended(cached.login))
-    if (cached.login.refreshFailedAtMs >= askedAtMs)
+    if (sharesFailure(cached.login, askedAtMs, nowMs))
       return usableOr(cached, new ClientError('Unreachable', cached.login.refreshFailure))
     try {
       const refreshed = { path, login: { ...cached.login, ...(await requestTokens(cached.login)) } }
@@ -41,6 +44,10 @@ export async function refreshLogin({ path, login }: CachedLogin, askedAtMs: numb
       return usableOr(cached, error.code === 'LoginRefused' ? ended(cached.login, error) : error)
     }
   })
+}
+
+function sharesFailure({ refreshFailedAtMs, expiresAtMs }: Login, askedAtMs: number, nowMs: number): boolean {
+  return refreshFailedAtMs >= askedAtMs || (nowMs < expiresAtMs && refreshFailedAtMs > nowMs - REFRESH_RETRY_MS)
 }
 
 /** What changes in a login: tokens, their times, and that no failure is left. */

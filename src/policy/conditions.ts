@@ -8,6 +8,27 @@ const addressRange = z
     params: { expected: 'a range such as 10.0.0.0/8 or 2001:db8::/32, or one address' },
   })
 
+/** The address of a caller. */
+export const address = z
+  .string({ error: 'an address such as 10.1.2.3' })
+  .refine((text) => isIP(text) !== 0, { error: 'is no address', params: { expected: 'one such as 10.1.2.3' } })
+
+/** A moment, with its offset from UTC (RFC 3339 section 5.6). */
+export const instant = z
+  .string({ error: 'a moment such as 2026-07-01T08:00:00Z' })
+  .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d)$/, {
+    error: 'a moment such as 2026-07-01T08:00:00Z',
+  })
+  .refine((text) => !Number.isNaN(Date.parse(text)), {
+    error: 'is on no calendar',
+    params: { expected: 'a moment such as 2026-07-01T08:00:00Z' },
+  })
+
+/** Key of a further claim, as `claimMappings.extra` names it. */
+export const extraKey = z.string().regex(/^[a-z0-9](?:[a-z0-9._/-]{0,251}[a-z0-9])?$/, {
+  error: 'a key in lower case, as claimMappings.extra names it',
+})
+
 const clock = (pattern: RegExp, expected: string) => z.string({ error: expected }).regex(pattern, { error: expected })
 
 /** When the rules of a policy are in force. All that is given has to hold. */

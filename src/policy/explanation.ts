@@ -9,6 +9,11 @@ export interface Explanation {
 
 /** The one shape in which a decision is shown to programs. */
 export function explanation(requestInfo: RequestInfo, decision: Decision): Explanation {
+  return { requestInfo, decision: shownDecision(decision) }
+}
+
+/** What of a decision is shown. */
+export function shownDecision(decision: Decision): Explanation['decision'] {
   const { effect, rule, location, policyRevision, reason, nearest } = decision
-  return { requestInfo, decision: { effect, rule, location, policyRevision, reason, nearest } }
+  return { effect, rule, location, policyRevision, reason, nearest }
 }

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { duration } from '../document/duration.ts'
-import { conditionsSchema } from './conditions.ts'
+import { address, conditionsSchema, extraKey, instant } from './conditions.ts'
 
 /** A `*` more would let a long name of a caller's choosing cost much to match. */
 const GLOB = /^(?!(?:[^*]*\*){3})/
@@ -24,6 +24,8 @@ const socketPattern = word(
   'a socket name, in which up to two "*" stand for any characters',
   /^[a-z0-9*](?:[a-z0-9.*-]{0,61}[a-z0-9*])?$/,
 ).regex(GLOB, { error: 'at most two "*"' })
+
+const socketName = word('the name of a socket', /^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/)
 
 const verb = word(
   'a verb such as get, list or create in lower case, or "*" alone',
@@ -133,10 +135,26 @@ const testSchema = z
       .strictObject({
         user: exactName.describe('Username of the caller.'),
         groups: z.array(exactName).readonly().default([]).describe('Groups of the caller.'),
+        extra: z
+          .record(extraKey, some(z.string().min(1).max(256)))
+          .optional()
+          .describe('Further claims of the caller: a list of values for each key.'),
       })
       .readonly()
       .describe('Who asks.'),
-    request: z.string().min(1).describe('What is asked, in the words of kubectl: `get secrets/db -n default`.'),
+    request: z
+      .string()
+      .min(1)
+      .max(4096)
+      .describe(
+        'What is asked, in the words of kubectl (`get secrets/db -n default`, `exec web`) or as a request line ' +
+          '(`GET /api/v1/pods?watch=1`).',
+      ),
+    socket: socketName.optional().describe("Socket that is asked. Default: the first of the policy's own."),
+    at: instant.optional().describe('When: `2026-07-01T12:00:00Z`. Not omitted where the decision depends on it.'),
+    sourceIP: address
+      .optional()
+      .describe("Address of the caller. Not omitted where the decision depends on it."),
     expect: z.enum(['allow', 'deny']).describe('The decision that is right; `deny` also when no rule matches.'),
   })
   .readonly()

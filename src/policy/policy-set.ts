@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { DocumentError, mistakeAt } from '../document/document.ts'
 import { inspectDocuments } from '../document/document-stream.ts'
+import type { DocumentPath } from '../document/document-path.ts'
 import type { Mistake } from '../document/document.ts'
 import type { Conditions } from './conditions.ts'
 import { discoveryPolicy } from './discovery-policy.ts'
@@ -23,7 +24,13 @@ export interface Policy {
   readonly subjects: { readonly groups: readonly string[]; readonly users: readonly string[] }
   readonly conditions: Conditions | undefined
   readonly rules: readonly Rule[]
-  readonly tests: readonly PolicyTest[]
+  readonly tests: readonly PolicyExample[]
+}
+
+/** A test with its place. */
+export type PolicyExample = PolicyTest & {
+  /** `FILE:LINE`. */
+  readonly location: string
 }
 
 /** One revision of the policy, whole. */
@@ -60,7 +67,7 @@ export function loadPolicies(files: readonly PolicyFile[]): PolicySet {
       if (first !== undefined) mistakes.push(mistakeAt(document, path, `is the name of the policy at ${first} too`))
       else if (name !== undefined) places.set(name, place)
       if (document.value !== null) {
-        policies.push(toPolicy(document.value, (rule) => `${file}:${document.lineOf(['spec', 'rules', rule])}`))
+        policies.push(toPolicy(document.value, (path) => `${file}:${document.lineOf(path)}`))
       }
     }
   }
@@ -80,7 +87,7 @@ function policySet(policies: readonly Policy[]): PolicySet {
   return { revision: `sha256:${digest}`, policies: all }
 }
 
-function toPolicy({ metadata, spec, tests }: PolicyDocument, locationOf: (rule: number) => string): Policy {
+function toPolicy({ metadata, spec, tests }: PolicyDocument, locationOf: (path: DocumentPath) => string): Policy {
   return {
     name: metadata.name,
     sockets: spec.sockets,
@@ -89,9 +96,9 @@ function toPolicy({ metadata, spec, tests }: PolicyDocument, locationOf: (rule: 
     rules: spec.rules.map((rule, index) => ({
       ...rule,
       id: `${metadata.name}#${index + 1}`,
-      location: locationOf(index),
+      location: locationOf(['spec', 'rules', index]),
     })),
-    tests,
+    tests: tests.map((test, index) => ({ ...test, location: locationOf(['tests', index]) })),
   }
 }
 

@@ -226,11 +226,18 @@ describe('when the ID token has ended', () => {
   })
 })
 
-test('a token that is about to end outlives an issuer that is down', async () => {
+test('a token that is about to end outlives an issuer that is down, which is not asked each time', async () => {
   await logIn()
   change({ refreshAtMs: 0 })
   provider.setDown(true)
+  const before = provider.counts.discoveries
   expect(await token()).toMatchObject({ exitCode: 0, stderr: '' })
+  provider.setDown(false)
+  expect(await token()).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(provider.counts.discoveries).toBe(before)
+  change({ refreshFailedAtMs: Date.now() - 60_000 })
+  expect(await token()).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(provider.counts.discoveries).toBe(before + 1)
 })
 
 test('a login in a file that others can read is refused, with the remedy', async () => {

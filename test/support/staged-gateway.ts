@@ -83,6 +83,9 @@ export interface AuditEvent {
   readonly requestURI: string
   readonly verb: string
   readonly user: { readonly username?: string }
+  readonly sourceIPs: readonly string[]
+  readonly userAgent?: string
+  readonly objectRef?: Readonly<Record<string, string>>
   readonly responseStatus?: { readonly code: number; readonly message?: string }
   readonly annotations: Readonly<Record<string, string>>
 }

@@ -1,0 +1,100 @@
+import type { RequestInfo } from '../kube/request-info.ts'
+import { requestInfoToAuthorize } from '../kube/session-kind.ts'
+import { StatusError } from '../kube/status.ts'
+import type { Subject } from '../kube/subject.ts'
+import { askedRequest } from './asked-request.ts'
+import type { Attributes, Decision } from './authorizer.ts'
+import type { Circumstance } from './conditions.ts'
+import { WordsError, splitWords } from './kubectl-words.ts'
+import { createAuthorizer } from './policy-authorizer.ts'
+import type { Policy, PolicyExample, PolicySet } from './policy-set.ts'
+import { createRuleMatcher } from './rule-matcher.ts'
+
+/** How one test ended. */
+export interface TestResult {
+  readonly policy: string
+  readonly name: string
+  /** `FILE:LINE`. */
+  readonly location: string
+  readonly request: string
+  readonly expected: 'allow' | 'deny'
+  readonly passed: boolean
+  /** Null when the test could not be decided. */
+  readonly decision: Decision | null
+  /** Why it did not pass, one sentence; empty when it did. */
+  readonly problem: string
+}
+
+/** How all tests of a policy set ended. */
+export interface TestReport {
+  readonly results: readonly TestResult[]
+  /** Rules that matched the request of no test. */
+  readonly untested: readonly { readonly rule: string; readonly location: string }[]
+}
+
+/** Runs the tests of every document against all documents together. Without clock: a test says its own time. */
+export function runPolicyTests(set: PolicySet): TestReport {
+  const authorizer = createAuthorizer(set)
+  const matcher = createRuleMatcher(set)
+  const touched = new Set<string>()
+
+  function run(policy: Policy, test: PolicyExample): TestResult {
+    const { name, location, request, expect: expected } = test
+    const ended = (decision: Decision | null, problem: string): TestResult => ({
+      ...{ policy: policy.name, name, location, request, expected, decision, problem },
+      passed: problem === '',
+    })
+    const asked = requestOf(test)
+    if (typeof asked === 'string') return ended(null, asked)
+    const attributes = attributesOf(policy, test, asked)
+    for (const { rule } of matcher.matching(attributes)) touched.add(rule.id)
+    const open = matcher.dependsOn(attributes).filter((circumstance) => isOpen(test, circumstance))
+    if (open.length > 0) return ended(null, `the decision depends on ${open.map((one) => FIELDS[one]).join(' and ')}, which the test does not say`)
+    const decision = authorizer.authorize(attributes)
+    return ended(decision, (decision.effect === 'allow') === (expected === 'allow') ? '' : surprise(decision))
+  }
+
+  const results = set.policies.flatMap((policy) => policy.tests.map((test) => run(policy, test)))
+  const documented = set.policies.filter(({ builtIn }) => !builtIn).flatMap(({ rules }) => rules)
+  return {
+    results,
+    untested: documented.filter(({ id }) => !touched.has(id)).map(({ id, location }) => ({ rule: id, location })),
+  }
+}
+
+const FIELDS: Readonly<Record<Circumstance, string>> = { time: 'the time (`at`)', sourceIP: 'the source address (`sourceIP`)' }
+
+function isOpen(test: PolicyExample, circumstance: Circumstance): boolean {
+  return (circumstance === 'time' ? test.at : test.sourceIP) === undefined
+}
+
+function surprise({ effect, reason, nearest: [nearest] }: Decision): string {
+  const lack = nearest === undefined ? '' : `; ${nearest.rule} lacks ${nearest.missing.join(' and ')}`
+  return `it is ${effect === 'allow' ? 'allowed' : 'denied'}: ${reason}${lack}`
+}
+
+function requestOf({ request }: PolicyExample): RequestInfo | string {
+  try {
+    return requestInfoToAuthorize(askedRequest(splitWords(request)).requestInfo)
+  } catch (error) {
+    if (error instanceof WordsError || error instanceof StatusError) return error.message
+    throw error
+  }
+}
+
+function attributesOf(policy: Policy, test: PolicyExample, requestInfo: RequestInfo): Attributes {
+  const { user, groups, extra = {} } = test.as
+  const subject: Subject = { username: user, uid: '', groups, extra }
+  return {
+    subject,
+    requestInfo,
+    socket: test.socket ?? socketOf(policy),
+    sourceIP: test.sourceIP ?? '127.0.0.1',
+    atMs: test.at === undefined ? 0 : Date.parse(test.at),
+  }
+}
+
+/** One that the policy is about. */
+function socketOf({ sockets: [pattern = '*'] = [] }: Policy): string {
+  return pattern === '*' ? 'any' : pattern.replaceAll('*', '')
+}
