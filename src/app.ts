@@ -14,7 +14,7 @@ import type {
   TlsListenerConfig,
   UpstreamConfig,
 } from './config/connector-config.ts'
-import { loadPolicyFiles } from './config/policy-files.ts'
+import { PolicyWatch } from './config/policy-watch.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { KubernetesListener } from './gateway/kubernetes-listener.ts'
 import { GatewayMetrics } from './gateway/metrics.ts'
@@ -22,10 +22,9 @@ import { createOpsServer } from './gateway/ops-server.ts'
 import { type Socket, SocketTable } from './gateway/socket-table.ts'
 import { UpstreamHealth } from './gateway/upstream-health.ts'
 import { type IssuerOptions, signInParameters } from './identity/issuer-options.ts'
-import { createAuthenticator } from './identity/oidc-authenticator.ts'
+import { type OidcAuthenticator, createAuthenticator } from './identity/oidc-authenticator.ts'
 import { StatusError } from './kube/status.ts'
-import { cached } from './policy/decision-cache.ts'
-import { createAuthorizer } from './policy/policy-authorizer.ts'
+import { PolicyInForce } from './policy/policy-in-force.ts'
 import type { PortalIssuer } from './portal/discovery.ts'
 import type { createPortal } from './portal/portal.ts'
 import type { PortalSocket } from './portal/sockets.ts'
@@ -61,72 +60,78 @@ export interface AppAddresses {
  * @throws DocumentError for policies, EndpointError for a socket's upstream; nothing is left open then.
  */
 export async function createApp(config: ConnectorConfig, { log }: { readonly log: Logger }): Promise<App> {
-  const authorizer = cached(createAuthorizer(await loadPolicyFiles(config.policies)))
-  const sockets = new SocketTable(await openSockets(config.sockets), config.defaultSocket)
+  await using owned = new AsyncDisposableStack()
+  const { watch, policies } = await PolicyWatch.start({
+    patterns: config.policies,
+    onChange(changed) {
+      policy.replace(changed)
+      gateway.applyRevision()
+      log.info({ revision: changed.revision }, 'policy.replaced')
+    },
+    onMistakes(error) {
+      policy.keep(firstLine(error))
+      log.error({ revision: policy.authorizer.revision, ...describeFailure(error) }, 'policy.refused')
+    },
+    onMended() {
+      policy.keep('')
+      log.info({ revision: policy.authorizer.revision }, 'policy.mended')
+    },
+  })
+  owned.defer(() => watch.stop())
+  const policy = new PolicyInForce(policies)
+  const sockets = new SocketTable(await openSockets(config.sockets, owned), config.defaultSocket)
   const sink = await openSink(config, log)
+  owned.defer(() => sink.close())
   const metrics = new GatewayMetrics()
   const authenticator = createAuthenticator({
     issuers: config.identity.issuers,
-    onReadinessChange: (readiness) => {
+    onReadinessChange(readiness) {
       log[readiness.ready ? 'info' : 'warn'](readiness, 'issuer.readiness')
     },
+  })
+  owned.defer(() => {
+    authenticator.close()
   })
   const gateway = new Gateway({
     sockets,
     authenticator,
-    authorizer: () => authorizer,
+    authorizer: () => policy.authorizer,
     trail: new AuditTrail({ sink, requestReceived: config.audit.requestReceived, onComplete: metrics.completed }),
     limits: config.limits,
     origin: config.listen.kubernetes.publicURL,
-    onFailure: ({ auditId, error }) => {
+    onFailure({ auditId, error }) {
       log.error({ auditId, ...describeFailure(error) }, 'request.failed')
     },
   })
   metrics.observe(sockets, gateway.streams)
+  metrics.observePolicy(() => ({ revision: policy.authorizer.revision, failing: policy.problem !== '' }))
 
-  const { listen } = config
-  const kubernetes = new KubernetesListener({ gateway, limits: config.limits, ...pemOf(listen.kubernetes) })
-  const portal = createServer(
-    { cert: listen.portal.tls.certificate, key: listen.portal.tls.key.reveal(), minVersion: 'TLSv1.2' },
-    loadedOnDemand(async () => {
-      const { createPortal: create } = await import('./portal/portal.ts')
-      return create({
-        publicURL: listen.portal.publicURL,
-        kubernetes: {
-          publicURL: listen.kubernetes.publicURL,
-          certificateAuthority: privateAuthority(listen.kubernetes),
-        },
-        issuers: config.identity.issuers.map(portalIssuer),
-        authenticator,
-        sockets: () => config.sockets.map((socket) => portalSocket(socket, listen.kubernetes)),
-        mayReach: (subject, socket) => authorizer.summary(subject, socket),
-        report: (error) => {
-          log.error(describeFailure(error), 'portal.failed')
-        },
-      })
-    }),
-  )
   const health = [...sockets.sockets].map(
     (socket) =>
       new UpstreamHealth(socket, (check) => {
         log[check.ready ? 'info' : 'warn'](check, 'socket.readiness')
       }),
   )
+  owned.defer(() => {
+    for (const asked of health) asked.stop()
+  })
+  const { listen, limits } = config
+  const kubernetes = new KubernetesListener({ gateway, limits, ...pemOf(listen.kubernetes) })
+  const portal = createPortalServer(config, authenticator, policy, log)
   const ops = createOpsServer({
     checks: () => [
       { name: 'audit', ready: sink.writable, reason: sink.writable ? '' : 'the trail cannot be written' },
+      { name: 'policy', ready: true, reason: policy.problem },
       ...authenticator.readiness().map(({ issuer, ready, reason }) => ({ name: `issuer/${issuer}`, ready, reason })),
       ...health.map(({ check }) => check),
     ],
     metrics: async () => ({ contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }),
   })
 
+  const resources = owned.move()
   const stop = async (): Promise<void> => {
-    for (const asked of health) asked.stop()
     await Promise.all([kubernetes.stop(), close(portal), close(ops)])
-    authenticator.close()
-    for (const { upstream } of sockets.sockets) upstream.close()
-    await sink.close()
+    await resources.disposeAsync()
   }
   return {
     async start() {
@@ -147,17 +152,43 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
   }
 }
 
-async function openSockets(configs: readonly SocketConfig[]): Promise<Socket[]> {
+function createPortalServer(
+  { listen, identity, sockets }: ConnectorConfig,
+  authenticator: OidcAuthenticator,
+  policy: PolicyInForce,
+  log: Logger,
+): HttpsServer {
+  const handler = loadedOnDemand(async () => {
+    const { createPortal: create } = await import('./portal/portal.ts')
+    return create({
+      publicURL: listen.portal.publicURL,
+      kubernetes: {
+        publicURL: listen.kubernetes.publicURL,
+        certificateAuthority: privateAuthority(listen.kubernetes),
+      },
+      issuers: identity.issuers.map(portalIssuer),
+      authenticator,
+      sockets: () => sockets.map((socket) => portalSocket(socket, listen.kubernetes)),
+      mayReach: (subject, socket) => policy.authorizer.summary(subject, socket),
+      report: (error) => {
+        log.error(describeFailure(error), 'portal.failed')
+      },
+    })
+  })
+  const { certificate: cert, key } = pemOf(listen.portal)
+  return createServer({ cert, key, minVersion: 'TLSv1.2' }, handler)
+}
+
+async function openSockets(configs: readonly SocketConfig[], owned: AsyncDisposableStack): Promise<Socket[]> {
   const opened: Socket[] = []
-  try {
-    for (const { name, hosts, forwardAs, upstream } of configs) {
-      opened.push({ name, hosts, forwardAs, upstream: new UpstreamClient(await loadEndpoint(upstream)) })
-    }
-    return opened
-  } catch (error) {
-    for (const { upstream } of opened) upstream.close()
-    throw error
+  for (const { name, hosts, forwardAs, upstream: config } of configs) {
+    const upstream = new UpstreamClient(await loadEndpoint(config))
+    owned.defer(() => {
+      upstream.close()
+    })
+    opened.push({ name, hosts, forwardAs, upstream })
   }
+  return opened
 }
 
 function loadEndpoint(upstream: UpstreamConfig): Promise<Endpoint> {
@@ -243,6 +274,10 @@ function loadedOnDemand(load: () => Promise<PortalHandler>): PortalHandler {
 }
 
 type PortalHandler = ReturnType<typeof createPortal>
+
+function firstLine(error: unknown): string {
+  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? ''
+}
 
 function listenOn(server: Server, { host, port }: ListenAddress): Promise<AddressInfo> {
   return new Promise((resolve, reject) => {

@@ -20,7 +20,7 @@ describe('bash', () => {
   test.for([
     [
       ['postern', ''],
-      ['client', 'connector', 'completion', 'version', '-V', '--version', '-h', '--help'],
+      ['client', 'connector', 'policy', 'completion', 'version', '-V', '--version', '-h', '--help'],
     ],
     [['postern', 'cl'], ['client']],
     [

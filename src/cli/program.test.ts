@@ -30,6 +30,7 @@ test.for(commands)('the examples of %s are commands that exist, with flags that 
     const words = line
       .trim()
       .replace(/^source <\(/, '')
+      .replace(/ -- .*/, '')
       .split(/[ )]+/)
     const reached = words
       .slice(1)

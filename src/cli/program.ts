@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander'
 import { addClientCommands } from './client-commands.ts'
 import { addCompletionCommand } from './completion-command.ts'
 import { addConnectorCommands } from './connector-commands.ts'
+import { addPolicyCommands } from './policy-commands.ts'
 import { withExamples, type Act } from './command.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
 import { outputOption, type OutputFlags } from './flags.ts'
@@ -45,6 +46,7 @@ export function createProgram(act: Act): Command {
     program.command(name).description(description).helpCommand(false)
   addClientCommands(group('client', 'sign in, and bring clusters into your kubeconfig'), act)
   addConnectorCommands(group('connector', 'run the server, and check its documents'), act)
+  addPolicyCommands(group('policy', 'explain and test policies before they are live'), act)
 
   addCompletionCommand(program, act)
   withExamples(

@@ -27,13 +27,17 @@ export function printLine(line: string): void {
 
 /** Prints a value as JSON to stdout, indented, with everything unprintable as `\uXXXX`. */
 export function printJSON(value: unknown): void {
-  const json = JSON.stringify(value, null, 2)
-  const escaped = json.replace(/(?!\n)[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
+  process.stdout.write(`${escapeUnprintable(JSON.stringify(value, null, 2))}\n`)
+}
+
+/** JSON with everything unprintable but line breaks as `\uXXXX`. */
+export function escapeUnprintable(json: string): string {
+  if (!/[^\n -~]/.test(json)) return json
+  return json.replace(/(?!\n)[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
     [...Array(character.length).keys()]
       .map((index) => `\\u${character.charCodeAt(index).toString(16).padStart(4, '0')}`)
       .join(''),
   )
-  process.stdout.write(`${escaped}\n`)
 }
 
 /** Prints a table to stdout the way kubectl does: upper-case head, columns three spaces apart. */

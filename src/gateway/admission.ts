@@ -7,7 +7,7 @@ import { requestHeaders } from '../kube/request-headers.ts'
 import { requestInfoToAuthorize } from '../kube/session-kind.ts'
 import { badRequest } from '../kube/status.ts'
 import { parseUpgrade } from '../kube/upgrade.ts'
-import type { Authorizer } from '../policy/authorizer.ts'
+import type { Attributes, Authorizer } from '../policy/authorizer.ts'
 import { describeDenial } from './denial.ts'
 import { type Authenticated, Authorized, type Parsed, type Received } from './stages.ts'
 
@@ -49,13 +49,7 @@ async function authenticate(parsed: Parsed, authenticator: Authenticator): Promi
 function authorize(authenticated: Authenticated, authorizer: Authorizer): Authorized {
   const { infoToAuthorize: requestInfo, authentication, headers, audit } = authenticated
   const { subject } = authentication
-  const decision = authorizer.authorize({
-    subject,
-    requestInfo,
-    socket: authenticated.socket.name,
-    sourceIP: authenticated.sourceIP,
-    atMs: authenticated.receivedAtMs,
-  })
+  const decision = authorizer.authorize(attributesOf(authenticated, authenticated.receivedAtMs))
   audit.decided(decision)
   if (decision.effect !== 'allow') {
     throw forbidden(requestInfo, subject.username, describeDenial(requestInfo, decision))
@@ -64,4 +58,15 @@ function authorize(authenticated: Authenticated, authorizer: Authorizer): Author
     throw forbidden(requestInfo, subject.username, 'acting as somebody else (--as) is not passed on by this gateway')
   }
   return Authorized.from(authenticated, decision)
+}
+
+/** What the policy decides of a request on, as of a time in milliseconds since the epoch. */
+export function attributesOf(authenticated: Authenticated, atMs: number): Attributes {
+  return {
+    subject: authenticated.authentication.subject,
+    requestInfo: authenticated.infoToAuthorize,
+    socket: authenticated.socket.name,
+    sourceIP: authenticated.sourceIP,
+    atMs,
+  }
 }

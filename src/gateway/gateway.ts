@@ -6,7 +6,7 @@ import { type RawHeaders, headerValues } from '../kube/raw-headers.ts'
 import { redactSecrets } from '../kube/redaction.ts'
 import { type Status, badRequest, serviceUnavailable } from '../kube/status.ts'
 import type { PolicyAuthorizer } from '../policy/policy-authorizer.ts'
-import { admit } from './admission.ts'
+import { admit, attributesOf } from './admission.ts'
 import { ChunkPool } from './chunk-pool.ts'
 import { CLIENT_CLOSED_REQUEST, type ForwardContext, forward } from './forward.ts'
 import type { GatewayLimits } from './limits.ts'
@@ -63,6 +63,15 @@ export class Gateway {
         this.#report(error, audit)
       },
     }
+  }
+
+  /** Ends the streams under way that the revision in force no longer allows. */
+  applyRevision(): void {
+    const authorizer = this.#options.authorizer()
+    const atMs = Date.now()
+    this.streams.end(
+      ({ authorized }) => authorizer.authorize(attributesOf(authorized.authenticated, atMs)).effect !== 'allow',
+    )
   }
 
   /** Serves a plain request to its end. Never rejects. */

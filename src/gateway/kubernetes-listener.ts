@@ -165,8 +165,12 @@ export class KubernetesListener {
     else void this.#gateway.serveUpgrade(http1Head(request), client, early)
   }
 
-  /** Bytes that are no request, or not the whole of one in time. Amid an answer there is no place for another. */
+  /**
+   * Bytes that are no request, or not the whole of one in time. Amid an answer there is no place for another, and
+   * what follows the first such bytes is thrown away.
+   */
   #unreadable(error: Error & { code?: string }, client: Socket): void {
+    if (client.writableEnded) return
     if (!client.writable || error.code === 'ECONNRESET' || this.#answering.has(client)) client.destroy()
     else this.#gateway.refuseUnreadable(statusOfUnreadable(error.code), addressOf(client.remoteAddress), client)
   }

@@ -37,6 +37,29 @@ export class GatewayMetrics {
     if (!request.longRunning) this.#duration.observe({ socket: request.socket, verb }, request.durationMs / 1_000)
   }
 
+  /** The policy revision in force, and whether the files on disk say something that cannot be used. */
+  observePolicy(state: () => { readonly revision: string; readonly failing: boolean }): void {
+    const registers = [this.registry]
+    new Gauge({
+      name: 'postern_policy_info',
+      help: 'Always 1; the label is the policy revision in force.',
+      labelNames: ['revision'],
+      registers,
+      collect() {
+        this.reset()
+        this.set({ revision: state().revision }, 1)
+      },
+    })
+    new Gauge({
+      name: 'postern_policy_reload_failing',
+      help: '1 while the policy files on disk cannot be used and an older revision stays in force.',
+      registers,
+      collect() {
+        this.set(state().failing ? 1 : 0)
+      },
+    })
+  }
+
   /** Gauges that are read when somebody asks. */
   observe(sockets: SocketTable, streams: LiveStreams): void {
     const registers = [this.registry]

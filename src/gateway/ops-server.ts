@@ -4,7 +4,7 @@ import { type IncomingMessage, type Server, type ServerResponse, createServer } 
 export interface ReadinessCheck {
   readonly name: string
   readonly ready: boolean
-  /** Why not; for operators. Empty when ready. */
+  /** Why not; or, when ready, what an operator should look at all the same. Empty when all is well. */
   readonly reason: string
 }
 
@@ -51,9 +51,10 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
 }
 
 function renderChecks(checks: readonly ReadinessCheck[], ready: boolean): string {
-  const lines = checks.map(({ name, ready: holds, reason }) =>
-    holds ? `[+]${name} ok` : `[-]${name} failed: ${reason}`,
-  )
+  const lines = checks.map(({ name, ready: holds, reason }) => {
+    if (!holds) return `[-]${name} failed: ${reason}`
+    return reason === '' ? `[+]${name} ok` : `[+]${name} ok, but ${reason}`
+  })
   return `${lines.join('\n')}\nreadyz check ${ready ? 'passed' : 'failed'}\n`
 }
 

@@ -64,7 +64,8 @@ const COMMANDS: Readonly<Record<string, Ask>> = {
   describe: reads,
   create: (line) => {
     const [, kind, ...rest] = line.words
-    if (kind === 'token') return only(request('create', { ...named('serviceaccounts', rest[0], line), subresource: 'token' }))
+    if (kind === 'token')
+      return only(request('create', { ...named('serviceaccounts', rest[0], line), subresource: 'token' }))
     const object = objectOf(line)
     return only(request('create', object.subresource === '' ? { ...object, name: '' } : object))
   },
@@ -73,7 +74,10 @@ const COMMANDS: Readonly<Record<string, Ask>> = {
   autoscale: (line) => only(request('create', named('horizontalpodautoscalers', undefined, line))),
   apply: (line) => {
     const object = objectOf(line)
-    return { requestInfo: request('patch', object), also: [request('get', object), request('create', { ...object, name: '' })] }
+    return {
+      requestInfo: request('patch', object),
+      also: [request('get', object), request('create', { ...object, name: '' })],
+    }
   },
   edit: patches,
   label: patches,
@@ -157,7 +161,15 @@ function objectOf(line: KubectlLine): ApiObject {
   if (second !== undefined && SEVERAL.has(command) && (more.length > 0 || inline !== undefined)) {
     throw new WordsError('ask for one object at a time')
   }
-  return inNamespace({ ...resourceOf(kind), namespace: '', subresource: line.flags.get('subresource') ?? '', name: inline ?? second ?? '' }, line)
+  return inNamespace(
+    {
+      ...resourceOf(kind),
+      namespace: '',
+      subresource: line.flags.get('subresource') ?? '',
+      name: inline ?? second ?? '',
+    },
+    line,
+  )
 }
 
 /** Commands behind whose object nothing but further objects may stand. */
@@ -210,19 +222,34 @@ function only(requestInfo: RequestInfo): AskedRequest {
 }
 
 function path(verb: string, target: string): RequestInfo {
-  const method = { get: 'GET', head: 'HEAD', create: 'POST', post: 'POST', put: 'PUT', replace: 'PUT', patch: 'PATCH', delete: 'DELETE', options: 'OPTIONS' }[verb]
+  const method = {
+    get: 'GET',
+    head: 'HEAD',
+    create: 'POST',
+    post: 'POST',
+    put: 'PUT',
+    replace: 'PUT',
+    patch: 'PATCH',
+    delete: 'DELETE',
+    options: 'OPTIONS',
+  }[verb]
   if (method === undefined) throw new WordsError(`${excerpt(verb)} does not go with a path`)
   return parseRequest(method, target).requestInfo
 }
 
-function request(verb: string, { apiGroup, apiVersion, resource, subresource, namespace, name }: ApiObject): RequestInfo {
+function request(
+  verb: string,
+  { apiGroup, apiVersion, resource, subresource, namespace, name }: ApiObject,
+): RequestInfo {
   const apiPrefix = apiGroup === '' ? 'api' : 'apis'
   const selected = (verb === 'list' || verb === 'watch') && name !== ''
   const parts = [resource, selected ? '' : name, subresource].filter((part) => part !== '')
   const scope = namespace === '' || resource === 'namespaces' ? [] : ['namespaces', namespace]
   return {
     isResourceRequest: true,
-    path: ['', apiPrefix, apiGroup, apiVersion, ...scope, ...parts].filter((part, index) => index === 0 || part !== '').join('/'),
+    path: ['', apiPrefix, apiGroup, apiVersion, ...scope, ...parts]
+      .filter((part, index) => index === 0 || part !== '')
+      .join('/'),
     verb,
     apiPrefix,
     apiGroup,

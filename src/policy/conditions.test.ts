@@ -1,9 +1,19 @@
 import { describe, expect, test } from 'vitest'
+import { subject } from '../../test/support/policy-requests.ts'
 import { DocumentError, parseDocument } from '../document/document.ts'
 import { compileConditions, conditionsSchema } from './conditions.ts'
 
-const holds = (text: string, sourceIP: string, time = '2026-07-01T00:00:00Z'): boolean =>
-  compileConditions(parseDocument(conditionsSchema, text, 'c.yaml').value).holds({ sourceIP, atMs: Date.parse(time) })
+const holds = (
+  text: string,
+  sourceIP = '10.0.0.1',
+  time = '2026-07-01T00:00:00Z',
+  extra: Readonly<Record<string, readonly string[]>> = {},
+): boolean =>
+  compileConditions(parseDocument(conditionsSchema, text, 'c.yaml').value).holds({
+    subject: { ...subject('ana'), extra },
+    sourceIP,
+    atMs: Date.parse(time),
+  })
 
 describe('a source address', () => {
   test.each<[range: string, address: string, holds: boolean]>([
@@ -55,6 +65,67 @@ describe('a time of day', () => {
   })
 })
 
+describe('a weekday', () => {
+  test.each<[days: string, timeZone: string, time: string, holds: boolean]>([
+    ['monday, friday', 'UTC', '2026-07-03T00:00:00Z', true],
+    ['monday, friday', 'UTC', '2026-07-02T23:59:59.999Z', false],
+    ['monday, friday', 'UTC', '2026-07-04T00:00:00Z', false],
+    ['friday', 'Europe/Berlin', '2026-07-02T22:00:00Z', true],
+    ['friday', 'Europe/Berlin', '2026-07-02T21:59:00Z', false],
+    ['sunday', 'America/New_York', '2026-07-06T03:59:00Z', true],
+  ])('of %s %s at %s', (days, timeZone, time, expected) => {
+    expect(holds(`weekdays: { days: [${days}], timeZone: ${timeZone} }`, '10.0.0.1', time)).toBe(expected)
+  })
+})
+
+describe('a span of time', () => {
+  test.each<[text: string, time: string, holds: boolean]>([
+    ['notBefore: 2026-07-01T10:00:00+02:00', '2026-07-01T08:00:00Z', true],
+    ['notBefore: 2026-07-01T10:00:00+02:00', '2026-07-01T07:59:59.999Z', false],
+    ['notAfter: 2026-07-01T08:00:00Z', '2026-07-01T08:00:00Z', true],
+    ['notAfter: 2026-07-01T08:00:00Z', '2026-07-01T08:00:00.001Z', false],
+    ['{ notBefore: 2026-07-01T08:00:00Z, notAfter: 2026-07-01T09:00:00Z }', '2026-07-01T08:30:00Z', true],
+    ['{ notBefore: 2026-07-01T08:00:00Z, notAfter: 2026-07-01T09:00:00Z }', '2026-07-01T09:30:00Z', false],
+  ])('%s at %s', (text, time, expected) => {
+    expect(holds(text, '10.0.0.1', time)).toBe(expected)
+  })
+})
+
+describe('a claim', () => {
+  test.each<[extra: Readonly<Record<string, readonly string[]>>, holds: boolean]>([
+    [{ team: ['payments'] }, true],
+    [{ team: ['x', 'search'] }, true],
+    [{ team: ['Payments'] }, false],
+    [{ team: [] }, false],
+    [{ teams: ['payments'] }, false],
+    [{}, false],
+  ])('%j', (extra, expected) => {
+    expect(holds('extra: { team: [payments, search] }', '10.0.0.1', undefined, extra)).toBe(expected)
+  })
+
+  test('of several keys has to hold for each, and no key is inherited', () => {
+    const both = 'extra: { team: [a], example.com/level: ["2"] }'
+    expect(holds(both, '10.0.0.1', undefined, { team: ['a'], 'example.com/level': ['2'] })).toBe(true)
+    expect(holds(both, '10.0.0.1', undefined, { team: ['a'] })).toBe(false)
+    expect(holds('extra: { constructor: [a] }', '10.0.0.1', undefined, {})).toBe(false)
+  })
+})
+
+test('what is asked for is said in words', () => {
+  const { phrase, circumstances } = compileConditions(
+    parseDocument(
+      conditionsSchema,
+      `{ sourceIPs: [10.0.0.0/8], weekdays: { days: [monday], timeZone: UTC }, notAfter: 2026-07-01T08:00:00Z,
+      extra: { team: [a, b] } }`,
+      'c.yaml',
+    ).value,
+  )
+  expect(phrase).toBe(
+    'a source address in 10.0.0.0/8 and a monday in UTC and a time until 2026-07-01T08:00:00Z and a claim team of "a" or "b"',
+  )
+  expect(circumstances).toEqual(['sourceIP', 'time'])
+})
+
 test('all that is given has to hold', () => {
   const both = 'sourceIPs: [10.0.0.0/8]\ntimeOfDay: { from: "08:00", to: "18:00", timeZone: UTC }'
   expect(holds(both, '10.0.0.1', '2026-07-01T12:00:00Z')).toBe(true)
@@ -73,6 +144,17 @@ test.each<[text: string, problem: string]>([
   ['timeOfDay: { from: "08:00", to: "08:00", timeZone: UTC }', 'begins and ends at the same time'],
   ['timeOfDay: { from: "08:00", to: "18:00", timeZone: Europe/Bärlin }', 'is no time zone'],
   ['timeOfDay: { from: "08:00", to: "18:00" }', 'is missing'],
+  ['weekdays: { days: [mon], timeZone: UTC }', 'is "mon"'],
+  ['weekdays: { days: [], timeZone: UTC }', 'is an empty list'],
+  ['weekdays: { days: [monday] }', 'is missing'],
+  ['notBefore: 2026-07-01', 'is "2026-07-01"'],
+  ['notBefore: 2026-13-01T00:00:00Z', 'is on no calendar'],
+  ['notBefore: 2026-02-30T00:00:00Z', 'is on no calendar'],
+  ['notAfter: 2026-07-01T00:00:00', 'is "2026-07-01T00:00:00"'],
+  ['{ notBefore: 2026-07-02T00:00:00Z, notAfter: 2026-07-01T00:00:00Z }', 'is earlier than notBefore'],
+  ['extra: {}', 'is empty'],
+  ['extra: { team: [] }', 'is an empty list'],
+  ['extra: { Team: [a] }', 'a key in lower case'],
 ])('%s is a mistake', (text, problem) => {
   expect(() => parseDocument(conditionsSchema, text, 'c.yaml')).toThrow(DocumentError)
   expect(() => parseDocument(conditionsSchema, text, 'c.yaml')).toThrow(problem)

@@ -1,5 +1,7 @@
 import { BlockList, isIP } from 'node:net'
 import { z } from 'zod'
+import { excerpt } from '../kube/quote.ts'
+import type { Attributes } from './authorizer.ts'
 
 const addressRange = z
   .string({ error: 'an address range such as 10.0.0.0/8' })
@@ -19,7 +21,7 @@ export const instant = z
   .regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?(?:Z|[+-]\d\d:\d\d)$/, {
     error: 'a moment such as 2026-07-01T08:00:00Z',
   })
-  .refine((text) => !Number.isNaN(Date.parse(text)), {
+  .refine(isOnCalendar, {
     error: 'is on no calendar',
     params: { expected: 'a moment such as 2026-07-01T08:00:00Z' },
   })
@@ -30,6 +32,12 @@ export const extraKey = z.string().regex(/^[a-z0-9](?:[a-z0-9._/-]{0,251}[a-z0-9
 })
 
 const clock = (pattern: RegExp, expected: string) => z.string({ error: expected }).regex(pattern, { error: expected })
+
+const WEEKDAYS = ['sunday', 'monday', 'tuesday', 'wednesday', 'thursday', 'friday', 'saturday'] as const
+
+const timeZone = z
+  .string({ error: 'a time zone such as Europe/Berlin or UTC' })
+  .refine(isTimeZone, { error: 'is no time zone', params: { expected: 'one such as Europe/Berlin or UTC' } })
 
 /** When the rules of a policy are in force. All that is given has to hold. */
 export const conditionsSchema = z
@@ -46,10 +54,7 @@ export const conditionsSchema = z
         to: clock(/^(?:(?:[01]\d|2[0-3]):[0-5]\d|24:00)$/, 'a time such as "18:00"').describe(
           'End, exclusive. Earlier than `from`: the next day.',
         ),
-        timeZone: z
-          .string({ error: 'a time zone such as Europe/Berlin or UTC' })
-          .refine(isTimeZone, { error: 'is no time zone', params: { expected: 'one such as Europe/Berlin or UTC' } })
-          .describe('IANA time zone of both.'),
+        timeZone: timeZone.describe('IANA time zone of both.'),
       })
       .refine((time) => time.from !== time.to, {
         error: 'begins and ends at the same time',
@@ -58,10 +63,32 @@ export const conditionsSchema = z
       .readonly()
       .optional()
       .describe('Time of day by the clock on the wall.'),
+    weekdays: z
+      .strictObject({
+        days: z.array(z.enum(WEEKDAYS)).min(1).readonly().describe('Days of the week.'),
+        timeZone: timeZone.describe('IANA time zone in which a day begins and ends.'),
+      })
+      .readonly()
+      .optional()
+      .describe('Days of the week by the calendar on the wall.'),
+    notBefore: instant.optional().describe('First moment at which the rules are in force: `2026-07-01T08:00:00Z`.'),
+    notAfter: instant.optional().describe('Last moment at which the rules are in force.'),
+    extra: z
+      .record(extraKey, z.array(z.string().min(1).max(256)).min(1).readonly())
+      .refine((claims) => Object.keys(claims).length > 0, { error: 'is empty', params: { expected: 'a key' } })
+      .readonly()
+      .optional()
+      .describe('Further claims of the caller: for each key one of these values, exact.'),
   })
   .refine((conditions) => Object.keys(conditions).length > 0, {
     error: 'is empty',
-    params: { expected: 'sourceIPs or timeOfDay' },
+    params: { expected: 'one of sourceIPs, timeOfDay, weekdays, notBefore, notAfter, extra' },
+    when: ({ issues }) => issues.length === 0,
+  })
+  .refine(({ notBefore, notAfter }) => !(Date.parse(notBefore ?? '') > Date.parse(notAfter ?? '')), {
+    path: ['notAfter'],
+    error: 'is earlier than notBefore',
+    params: { expected: 'a later moment' },
     when: ({ issues }) => issues.length === 0,
   })
   .readonly()
@@ -69,13 +96,11 @@ export const conditionsSchema = z
 
 export type Conditions = z.output<typeof conditionsSchema>
 
-/** From where and when a request comes. */
-export interface Circumstances {
-  /** Address of the client, as text without a port. */
-  readonly sourceIP: string
-  /** Milliseconds since the epoch. */
-  readonly atMs: number
-}
+/** Who asks, from where and when. */
+export type Circumstances = Pick<Attributes, 'subject' | 'sourceIP' | 'atMs'>
+
+/** What of a request changes while subject and target stay. */
+export type Circumstance = 'time' | 'sourceIP'
 
 /** A condition that can be asked whether it holds. */
 export interface Condition {
@@ -83,37 +108,105 @@ export interface Condition {
   readonly holds: (circumstances: Circumstances) => boolean
   /** What is asked for: `a source address in 10.0.0.0/8 and a time from 08:00 to 18:00 Europe/Berlin`. */
   readonly phrase: string
+  /** Which of them it looks at. */
+  readonly circumstances: readonly Circumstance[]
+}
+
+interface Part {
+  readonly phrase: string
+  readonly circumstance: Circumstance | null
+  readonly holds: (circumstances: Circumstances) => boolean
 }
 
 /** Compiles the conditions of one policy. Expects what {@link conditionsSchema} accepts. */
-export function compileConditions({ sourceIPs, timeOfDay }: Conditions): Condition {
-  const parts: { readonly phrase: string; readonly holds: (circumstances: Circumstances) => boolean }[] = []
-  if (sourceIPs !== undefined) {
-    const ranges = blockList(sourceIPs)
-    parts.push({
-      phrase: `a source address in ${sourceIPs.join(' or ')}`,
-      holds: ({ sourceIP }) => includesAddress(ranges, sourceIP),
-    })
-  }
-  if (timeOfDay !== undefined) {
-    const { from, to, timeZone } = timeOfDay
-    const wallClock = new Intl.DateTimeFormat('en-GB', {
-      timeZone,
-      hour: '2-digit',
-      minute: '2-digit',
-      hourCycle: 'h23',
-    })
-    parts.push({
-      phrase: `a time from ${from} to ${to} ${timeZone}`,
-      holds: ({ atMs }) => {
-        const now = wallClock.format(atMs)
-        return from < to ? from <= now && now < to : from <= now || now < to
-      },
-    })
-  }
+export function compileConditions({
+  sourceIPs,
+  timeOfDay,
+  weekdays,
+  notBefore,
+  notAfter,
+  extra,
+}: Conditions): Condition {
+  const parts: readonly Part[] = [
+    ...(sourceIPs === undefined ? [] : [inRanges(sourceIPs)]),
+    ...(timeOfDay === undefined ? [] : [atTimeOfDay(timeOfDay)]),
+    ...(weekdays === undefined ? [] : [onWeekdays(weekdays)]),
+    ...(notBefore === undefined ? [] : [notBeforeMoment(notBefore)]),
+    ...(notAfter === undefined ? [] : [notAfterMoment(notAfter)]),
+    ...Object.entries(extra ?? {}).map(([key, values]) => withClaim(key, values)),
+  ]
   return {
     holds: (circumstances) => parts.every((part) => part.holds(circumstances)),
     phrase: parts.map((part) => part.phrase).join(' and '),
+    circumstances: [...new Set(parts.map((part) => part.circumstance).filter((one) => one !== null))],
+  }
+}
+
+function inRanges(sourceIPs: readonly string[]): Part {
+  const ranges = blockList(sourceIPs)
+  return {
+    phrase: `a source address in ${sourceIPs.join(' or ')}`,
+    circumstance: 'sourceIP',
+    holds: ({ sourceIP }) => includesAddress(ranges, sourceIP),
+  }
+}
+
+function atTimeOfDay({ from, to, timeZone: zone }: NonNullable<Conditions['timeOfDay']>): Part {
+  const wallClock = eachMinute({ timeZone: zone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+  return {
+    phrase: `a time from ${from} to ${to} ${zone}`,
+    circumstance: 'time',
+    holds: ({ atMs }) => {
+      const now = wallClock(atMs)
+      return from < to ? from <= now && now < to : from <= now || now < to
+    },
+  }
+}
+
+function onWeekdays({ days, timeZone: zone }: NonNullable<Conditions['weekdays']>): Part {
+  const calendar = eachMinute({ timeZone: zone, weekday: 'long' })
+  const allowed: ReadonlySet<string> = new Set(days)
+  return {
+    phrase: `a ${days.join(' or ')} in ${zone}`,
+    circumstance: 'time',
+    holds: ({ atMs }) => allowed.has(calendar(atMs).toLowerCase()),
+  }
+}
+
+function notBeforeMoment(moment: string): Part {
+  const firstMs = Date.parse(moment)
+  return { phrase: `a time from ${moment} on`, circumstance: 'time', holds: ({ atMs }) => atMs >= firstMs }
+}
+
+function notAfterMoment(moment: string): Part {
+  const lastMs = Date.parse(moment)
+  return { phrase: `a time until ${moment}`, circumstance: 'time', holds: ({ atMs }) => atMs <= lastMs }
+}
+
+function withClaim(key: string, values: readonly string[]): Part {
+  const accepted: ReadonlySet<string> = new Set(values)
+  return {
+    phrase: `a claim ${key} of ${values.map((value) => excerpt(value)).join(' or ')}`,
+    circumstance: null,
+    holds: ({ subject: { extra } }) =>
+      Object.hasOwn(extra, key) && (extra[key] ?? []).some((value) => accepted.has(value)),
+  }
+}
+
+const MINUTE_MS = 60_000
+
+/** The clock on the wall, which shows the same for a whole minute in every time zone; asking it costs a microsecond. */
+function eachMinute(options: Intl.DateTimeFormatOptions): (atMs: number) => string {
+  const clockOfZone = new Intl.DateTimeFormat('en-GB', options)
+  let lastMinute = NaN
+  let shown = ''
+  return (atMs) => {
+    const minute = Math.floor(atMs / MINUTE_MS)
+    if (minute !== lastMinute) {
+      shown = clockOfZone.format(atMs)
+      lastMinute = minute
+    }
+    return shown
   }
 }
 
@@ -155,9 +248,15 @@ function familyOf(address: string): 'ipv4' | 'ipv6' | null {
   return version === 4 ? 'ipv4' : 'ipv6'
 }
 
-function isTimeZone(timeZone: string): boolean {
+/** A day that a month lacks is taken for one of the next month by `Date.parse`. */
+function isOnCalendar(text: string): boolean {
+  const day = text.slice(0, 10)
+  return !Number.isNaN(Date.parse(text)) && new Date(day).toISOString().startsWith(day)
+}
+
+function isTimeZone(name: string): boolean {
   try {
-    return new Intl.DateTimeFormat('en-GB', { timeZone }).resolvedOptions().timeZone !== ''
+    return new Intl.DateTimeFormat('en-GB', { timeZone: name }).resolvedOptions().timeZone !== ''
   } catch {
     return false
   }

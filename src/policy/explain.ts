@@ -22,7 +22,10 @@ export interface Refused {
 
 /** Decides a request as the gateway would. */
 export function explainRequest(authorizer: Authorizer, caller: Caller, requestInfo: RequestInfo): Explained {
-  return { requestInfo, decision: authorizer.authorize({ ...caller, requestInfo: requestInfoToAuthorize(requestInfo) }) }
+  return {
+    requestInfo,
+    decision: authorizer.authorize({ ...caller, requestInfo: requestInfoToAuthorize(requestInfo) }),
+  }
 }
 
 /** Parses and decides a request line as the gateway would. */

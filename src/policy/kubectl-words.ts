@@ -36,7 +36,19 @@ const FLAGS: Readonly<Record<string, { readonly long: string; readonly value: bo
 
 /** Flags that change nothing here but are followed by a value. */
 const VALUES_IGNORED: ReadonlySet<string> = new Set([
-  ...['-c', '--container', '-o', '--output', '-p', '--patch', '--type', '--replicas', '--image', '--context', '--cluster'],
+  ...[
+    '-c',
+    '--container',
+    '-o',
+    '--output',
+    '-p',
+    '--patch',
+    '--type',
+    '--replicas',
+    '--image',
+    '--context',
+    '--cluster',
+  ],
   ...['--tail', '--since', '--timeout', '--for', '--limit', '--target', '--port', '--to-revision', '--grace-period'],
 ])
 
@@ -82,7 +94,9 @@ export function splitWords(text: string): readonly string[] {
   const pattern = /\s*((?:[^\s'"]|'[^']*'|"[^"]*")+)/y
   let end = 0
   for (let match = pattern.exec(text); match !== null; match = pattern.exec(text)) {
-    words.push((match[1] ?? '').replace(/'([^']*)'|"([^"]*)"/g, (_, single?: string, double?: string) => single ?? double ?? ''))
+    words.push(
+      (match[1] ?? '').replace(/'([^']*)'|"([^"]*)"/g, (_, single?: string, double?: string) => single ?? double ?? ''),
+    )
     end = pattern.lastIndex
   }
   if (text.slice(end).trim() !== '') throw new WordsError('a quote is not closed')

@@ -115,5 +115,8 @@ export function findResource(word: string): ApiResource | null {
 export function meantResource(word: string): string | null {
   const own = BY_NAME.get(word.toLowerCase())
   if (own !== undefined) return own.resource === word ? null : own.resource
-  return nearestName(word, [...BY_NAME.keys()].filter((name) => BY_NAME.get(name)?.resource === name))
+  return nearestName(
+    word,
+    [...BY_NAME.keys()].filter((name) => BY_NAME.get(name)?.resource === name),
+  )
 }

@@ -1,5 +1,11 @@
 import type { Obligations } from './authorizer.ts'
-import type { SessionDemands } from './policy-document.ts'
+
+/** What a rule demands of the sessions that it allows; times in milliseconds. */
+interface SessionDemands {
+  readonly record?: Obligations['record'] | undefined
+  readonly maxDuration?: number | undefined
+  readonly idleTimeout?: number | undefined
+}
 
 /**
  * What satisfies every rule that allows: the strictest recording and the shortest times that any of them names. Undefined

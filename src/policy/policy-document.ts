@@ -152,9 +152,7 @@ const testSchema = z
       ),
     socket: socketName.optional().describe("Socket that is asked. Default: the first of the policy's own."),
     at: instant.optional().describe('When: `2026-07-01T12:00:00Z`. Not omitted where the decision depends on it.'),
-    sourceIP: address
-      .optional()
-      .describe("Address of the caller. Not omitted where the decision depends on it."),
+    sourceIP: address.optional().describe('Address of the caller. Not omitted where the decision depends on it.'),
     expect: z.enum(['allow', 'deny']).describe('The decision that is right; `deny` also when no rule matches.'),
   })
   .readonly()
@@ -197,4 +195,3 @@ export type PolicyDocument = z.output<typeof policyDocumentSchema>
 export type ResourceRule = z.output<typeof resourceRuleSchema>
 export type NonResourceRule = z.output<typeof nonResourceRuleSchema>
 export type PolicyTest = z.output<typeof testSchema>
-export type SessionDemands = z.output<typeof sessionSchema>

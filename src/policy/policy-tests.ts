@@ -4,6 +4,7 @@ import { StatusError } from '../kube/status.ts'
 import type { Subject } from '../kube/subject.ts'
 import { askedRequest } from './asked-request.ts'
 import type { Attributes, Decision } from './authorizer.ts'
+import { DISCOVERY } from './discovery-policy.ts'
 import type { Circumstance } from './conditions.ts'
 import { WordsError, splitWords } from './kubectl-words.ts'
 import { createAuthorizer } from './policy-authorizer.ts'
@@ -49,20 +50,27 @@ export function runPolicyTests(set: PolicySet): TestReport {
     const attributes = attributesOf(policy, test, asked)
     for (const { rule } of matcher.matching(attributes)) touched.add(rule.id)
     const open = matcher.dependsOn(attributes).filter((circumstance) => isOpen(test, circumstance))
-    if (open.length > 0) return ended(null, `the decision depends on ${open.map((one) => FIELDS[one]).join(' and ')}, which the test does not say`)
+    if (open.length > 0)
+      return ended(
+        null,
+        `the decision depends on ${open.map((one) => FIELDS[one]).join(' and ')}, which the test does not say`,
+      )
     const decision = authorizer.authorize(attributes)
     return ended(decision, (decision.effect === 'allow') === (expected === 'allow') ? '' : surprise(decision))
   }
 
   const results = set.policies.flatMap((policy) => policy.tests.map((test) => run(policy, test)))
-  const documented = set.policies.filter(({ builtIn }) => !builtIn).flatMap(({ rules }) => rules)
+  const documented = set.policies.filter((policy) => policy.name !== DISCOVERY).flatMap(({ rules }) => rules)
   return {
     results,
     untested: documented.filter(({ id }) => !touched.has(id)).map(({ id, location }) => ({ rule: id, location })),
   }
 }
 
-const FIELDS: Readonly<Record<Circumstance, string>> = { time: 'the time (`at`)', sourceIP: 'the source address (`sourceIP`)' }
+const FIELDS: Readonly<Record<Circumstance, string>> = {
+  time: 'the time (`at`)',
+  sourceIP: 'the source address (`sourceIP`)',
+}
 
 function isOpen(test: PolicyExample, circumstance: Circumstance): boolean {
   return (circumstance === 'time' ? test.at : test.sourceIP) === undefined

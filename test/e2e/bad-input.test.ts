@@ -1,7 +1,9 @@
 import { copyFile, mkdtemp, readFile, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage } from 'node:http'
+import { get } from 'node:https'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
 import { describe, expect, inject, test, vi } from 'vitest'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { type Connector, type ConnectorParts, startConnector } from '../../sandbox/connector.ts'
@@ -57,12 +59,19 @@ async function readiness({ opsURL }: Connector): Promise<{ status: number; text:
 }
 
 /** Ana's kubectl, pointed at another connector than the one that she signed in with. */
-function getPodsThrough(connector: Connector, socket = 'production') {
+function getPodsThrough(connector: Pick<Connector, 'kubernetesURL' | 'certificateAuthority'>, socket = 'production') {
   return runKubectl({ kubectl: controlPlane.kubectl, kubeconfig: surroundings.kubeconfigs.ana }, [
     `--server=${connector.kubernetesURL}/sockets/${socket}`,
     `--certificate-authority=${connector.certificateAuthority.path}`,
     ...['get', 'pods', '--output=name'],
   ])
+}
+
+async function getJSON(url: string, ca: string): Promise<{ statusCode: number | undefined; body: unknown }> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+  get(url, { ca, agent: false }, resolve).on('error', reject)
+  const response = await promise
+  return { statusCode: response.statusCode, body: await json(response) }
 }
 
 test('connector check prints six mistakes at once, each with its line', async () => {
@@ -158,20 +167,26 @@ test('a port that is taken ends the start with one line', async () => {
     const { exitCode, stderr } = await runPostern(['connector', 'start', '--config', connector.documentPath])
     const { port } = taken.address() as AddressInfo
     expect(exitCode).toBe(1)
-    expect(stderr.trimEnd().split('\n')).toEqual([expect.stringMatching(/^postern: .*/)])
-    expect(stderr).toContain(`127.0.0.1:${port}`)
-    expect(stderr).toContain('EADDRINUSE')
+    expect(stderr.trimEnd().split('\n')).toEqual([
+      expect.stringContaining(`postern: cannot listen on 127.0.0.1:${port}: another program listens there`),
+    ])
   } finally {
     taken.close()
   }
 })
 
 test('a socket that does not exist is a 404 Status', async () => {
-  await using connector = await start({})
-  await connector.ready()
-  const { code, stderr } = await getPodsThrough(connector, 'nowhere')
+  const { kubernetesURL, certificateAuthority } = surroundings.connector
+  const answer = await getJSON(`${kubernetesURL}/sockets/nowhere/api/v1/pods`, certificateAuthority.pem)
+  const status = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'NotFound', code: 404 }
+  expect(answer).toMatchObject({ statusCode: 404, body: status })
+  expect(answer.body).toHaveProperty(
+    'message',
+    expect.stringMatching(/^there is no socket "nowhere"; run: postern client sockets.* \(audit id [0-9a-f-]+\)$/),
+  )
+  const { code, stderr } = await getPodsThrough(surroundings.connector, 'nowhere')
   expect(code).toBe(1)
-  expect(stderr).toMatch(/\(NotFound\): there is no socket "nowhere"; run: postern client sockets.* \(audit id /)
+  expect(stderr).toContain('(NotFound)')
 })
 
 test('while the API server is down, its socket answers 503, and recovers by itself', async () => {

@@ -2,7 +2,15 @@ import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { CoreV1Api, Exec, KubeConfig, PortForward, type V1ConfigMap, type V1Status, makeInformer } from '@kubernetes/client-node'
+import {
+  CoreV1Api,
+  Exec,
+  KubeConfig,
+  PortForward,
+  V1ConfigMap,
+  type V1Status,
+  makeInformer,
+} from '@kubernetes/client-node'
 import { expect, inject, test, vi } from 'vitest'
 import { startTcpRelay } from './tcp-relay.ts'
 
@@ -47,7 +55,7 @@ test('an informer follows, also after its connection broke', async () => {
   const config = kubeConfig(path)
   const direct = kubeConfig(surroundings.controlPlane.adminKubeconfig).makeApiClient(CoreV1Api)
   const change = (name: string) => {
-    const body: V1ConfigMap = { metadata: { name, labels: { informer: 'yes' } } }
+    const body = Object.assign(new V1ConfigMap(), { metadata: { name, labels: { informer: 'yes' } } })
     return direct.createNamespacedConfigMap({ namespace: 'default', body })
   }
 
@@ -90,7 +98,17 @@ test('Exec with input, output, error output and exit code', async () => {
   const [stdout, stderr, stdin] = [new PassThrough(), new PassThrough(), new PassThrough()]
   const { promise: status, resolve } = Promise.withResolvers<V1Status>()
   const command = ['sh', '-c', 'read line; echo "got $line"; echo bad >&2; exit 7']
-  const socket = await new Exec(kubeConfig()).exec('default', 'toolbox', 'toolbox', command, stdout, stderr, stdin, false, resolve)
+  const socket = await new Exec(kubeConfig()).exec(
+    'default',
+    'toolbox',
+    'toolbox',
+    command,
+    stdout,
+    stderr,
+    stdin,
+    false,
+    resolve,
+  )
   stdin.write('hello\n')
   const { status: outcome, details } = await status
   socket.close()

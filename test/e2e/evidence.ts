@@ -43,7 +43,9 @@ export async function contradictions(controlPlane: AuditedControlPlane, trailPat
     const decision = completed.get(event.auditID)?.annotations?.['postern.dev/decision']
     const ofConnector = event.user.username === connectorUsername && !probes.includes(event.requestURI)
     if (ofConnector ? decision !== 'allow' : decision !== undefined && decision !== 'allow') {
-      found.push(`${event.auditID} reached the API server (${event.verb} ${event.requestURI}): ${decision ?? 'unknown'}`)
+      found.push(
+        `${event.auditID} reached the API server (${event.verb} ${event.requestURI}): ${decision ?? 'unknown'}`,
+      )
     }
   }
   return found

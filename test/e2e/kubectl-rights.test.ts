@@ -21,9 +21,11 @@ for (const version of surroundings.kubectls) {
     })
 
     test('auth can-i --list', async () => {
-      const { code, stdout } = await ana.run(['auth', 'can-i', '--list'])
+      const { code, stdout, stderr } = await ana.run(['auth', 'can-i', '--list'])
       expect(code).toBe(0)
-      expect(stdout).toMatch(/^pods\/\* +\[\] +\[\] +\[\*\]$/m)
+      expect(stdout).toMatch(/^pods\.\*\/\* +\[\] +\[\] +\[\*\]$/m)
+      expect(stdout).toMatch(/^selfsubjectreviews\.authentication\.k8s\.io +\[\] +\[\] +\[create\]$/m)
+      expect(stderr).toMatch(/^warning: the list may be incomplete: rules that deny are not listed$/m)
     })
 
     test('auth whoami', async () => {

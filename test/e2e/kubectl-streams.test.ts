@@ -60,7 +60,10 @@ for (const version of surroundings.kubectls) {
         test(`exec with an exit code and a separate standard error, asking for ${transport}`, async () => {
           const mark = `mark-${version.minor}-${transport}`
           const script = `echo ${mark}; echo bad >&2; exit 7`
-          const { stdout, stderr } = await kubectl.same(['exec', ...inShell, '--', 'sh', '-c', script], { env, code: 7 })
+          const { stdout, stderr } = await kubectl.same(['exec', ...inShell, '--', 'sh', '-c', script], {
+            env,
+            code: 7,
+          })
           expect(stdout).toBe(`${mark}\n`)
           expect(stderr).toBe('bad\ncommand terminated with exit code 7\n')
           const carried = await transportInTrail(surroundings.connector.auditLog, mark)
@@ -154,7 +157,17 @@ for (const version of surroundings.kubectls) {
 
       test('run --rm --stdin gives back the exit code', async () => {
         const script = 'read line; echo "got $line"; exit 3'
-        const argv = ['run', 'once', '--rm', '--stdin', '--quiet', '--restart=Never', '--image=busybox', '--command', '--']
+        const argv = [
+          'run',
+          'once',
+          '--rm',
+          '--stdin',
+          '--quiet',
+          '--restart=Never',
+          '--image=busybox',
+          '--command',
+          '--',
+        ]
         const ran = await kubectl.both((each) => each.run([...argv, 'sh', '-c', script], { input: 'hello\n' }))
         expect(ran[1].stdout).toContain('got hello\n')
         expect(ran.map(({ code }) => code)).toEqual([3, 3])

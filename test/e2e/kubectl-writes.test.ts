@@ -86,7 +86,8 @@ for (const version of surroundings.kubectls) {
         const json = '[{"op":"replace","path":"/data/color","value":"black"}]'
         await kubectl.same(['patch', 'configmap', 'settings', '--type=json', `--patch=${json}`])
         expect(await data('settings')).toEqual({ color: 'black', a: '1' })
-        const strategic = '{"spec":{"template":{"spec":{"containers":[{"name":"app","env":[{"name":"A","value":"1"}]}]}}}}'
+        const strategic =
+          '{"spec":{"template":{"spec":{"containers":[{"name":"app","env":[{"name":"A","value":"1"}]}]}}}}'
         await kubectl.same(['patch', 'deployment', 'app', '--type=strategic', `--patch=${strategic}`])
         const { stdout } = await kubectl.same(['get', 'deployment', 'app', '--output=jsonpath={.spec.template.spec}'])
         expect(stdout).toContain('"image":"busybox"')
@@ -116,7 +117,9 @@ for (const version of surroundings.kubectls) {
         expect(gateway.stdout).toContain('successfully rolled out')
         expect([direct.code, gateway.code]).toEqual([0, 0])
         await kubectl.same(['wait', '--for=condition=Available', 'deployment/app', '--timeout=60s'])
-        await kubectl.same(['wait', '--for=jsonpath={.data.color}=no', 'configmap/settings', '--timeout=1s'], { code: 1 })
+        await kubectl.same(['wait', '--for=jsonpath={.data.color}=no', 'configmap/settings', '--timeout=1s'], {
+          code: 1,
+        })
       })
 
       test('watch', async () => {
@@ -137,7 +140,12 @@ for (const version of surroundings.kubectls) {
       })
 
       test('custom resources', async () => {
-        const widget = { apiVersion: 'example.com/v1', kind: 'Widget', metadata: { name: 'own' }, spec: { color: 'red' } }
+        const widget = {
+          apiVersion: 'example.com/v1',
+          kind: 'Widget',
+          metadata: { name: 'own' },
+          spec: { color: 'red' },
+        }
         await kubectl.same(['apply', '--filename=-'], { input: JSON.stringify(widget) })
         await kubectl.same(['patch', 'widget', 'own', '--type=merge', '--patch={"spec":{"color":"pink"}}'])
         const { stdout } = await kubectl.same(['get', 'widgets'])

@@ -22,7 +22,12 @@ export async function createNamespaces(
   await kubectlOutput({ ...admin, input }, ['create', '--filename=-'])
   const deadline = performance.now() + deadlineMs
   for (;;) {
-    const accounts = await kubectlOutput(admin, ['get', 'serviceaccounts', '-A', '-o=custom-columns=:.metadata.namespace'])
+    const accounts = await kubectlOutput(admin, [
+      'get',
+      'serviceaccounts',
+      '-A',
+      '-o=custom-columns=:.metadata.namespace',
+    ])
     const ready = new Set(accounts.split(/\s+/))
     if (names.every((name) => ready.has(name))) return
     if (performance.now() > deadline) throw new Error('namespaces got no service account')

@@ -111,11 +111,14 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
 
   const ending = resources.move()
   return async () => {
-    await using _ = ending
-    const complaints = await stopWithin(connector, stopWithinMs)
-    complaints.push(...complaintsOf(connector.log()))
-    complaints.push(...(await contradictions(controlPlane, connector.auditLog)))
-    if (complaints.length > 0) throw new Error(`the connector of the tests:\n${complaints.join('\n')}`)
+    try {
+      const complaints = await stopWithin(connector, stopWithinMs)
+      complaints.push(...complaintsOf(connector.log()))
+      complaints.push(...(await contradictions(controlPlane, connector.auditLog)))
+      if (complaints.length > 0) throw new Error(`the connector of the tests:\n${complaints.join('\n')}`)
+    } finally {
+      await ending.disposeAsync()
+    }
   }
 }
 

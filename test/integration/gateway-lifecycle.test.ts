@@ -70,7 +70,7 @@ describe('the ops listener', () => {
       expect(await ops(gateway, '/livez')).toEqual({ status: 200, text: 'ok\n' })
       await expect.poll(async () => (await ops(gateway, '/readyz')).status).toBe(200)
       expect((await ops(gateway, '/readyz?verbose')).text).toMatch(
-        /^\[\+\]audit ok\n\[\+\]issuer\/https:\S+ ok\n\[\+\]socket\/production ok\nreadyz check passed\n$/,
+        /^\[\+\]audit ok\n\[\+\]policy ok\n\[\+\]issuer\/https:\S+ ok\n\[\+\]socket\/production ok\nreadyz check passed\n$/,
       )
       await gateway.fetch(PODS)
       await gateway.fetch('/sockets/production/api/v1/secrets')

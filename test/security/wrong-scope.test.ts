@@ -49,6 +49,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
       const group = resource === 'clusterroles' ? '/apis/rbac.authorization.k8s.io/v1' : '/api/v1'
       const target = `${SOCKET}${group}/namespaces/default/${resource}/x`
       const answer = await attacked.send(protocol, { target })
+      console.log(resource, JSON.stringify(answer).slice(0,60))
       // Forwarded as it is spelled: kube-apiserver has no such path and answers 404.
       if ('statusCode' in answer && answer.statusCode === 200) {
         expect(attacked.expectForwarded(answer).target).toBe(target.slice(SOCKET.length))

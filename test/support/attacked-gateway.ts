@@ -179,8 +179,8 @@ export class AttackedGateway {
   /** Fails unless the next honest request gets its own answer, and nothing else reached the API server. */
   async expectServing(): Promise<void> {
     this.seen.length = 0
-    const { statusCode, body } = await this.gateway.fetch(`${NAMESPACE}/pods/honest`, { agent: false })
-    expect({ statusCode, body }).toEqual({ statusCode: 200, body: '{"items":[]}' })
+    const answer = await this.send('HTTP/1.1', { target: `${NAMESPACE}/pods/honest` })
+    expect(answer).toMatchObject({ statusCode: 200, body: '{"items":[]}' })
     expect(this.seen.map(({ target }) => target)).toEqual(['/api/v1/namespaces/default/pods/honest'])
     this.seen.length = 0
   }

@@ -41,6 +41,8 @@ export interface StagedGateway {
   readonly app: App
   readonly apiServer: StagedApiServer
   readonly issuer: StagedIssuer
+  /** Where the connector's document, policy and trail are. */
+  readonly directory: string
   readonly port: number
   readonly portalPort: number
   readonly opsPort: number

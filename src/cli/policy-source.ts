@@ -1,0 +1,50 @@
+import { stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { inspectConnectorConfig } from '../config/load-connector-config.ts'
+import { loadPolicyFiles, policyFilePattern } from '../config/policy-files.ts'
+import type { PolicyFilePattern } from '../config/policy-files.ts'
+import { anchorPath, ownSurroundings } from '../config/surroundings.ts'
+import { DocumentError } from '../document/document.ts'
+import type { PolicySet } from '../policy/policy-set.ts'
+
+/** Flags of every command that reads policies. */
+export interface PolicySourceFlags {
+  readonly policy: readonly string[]
+  readonly config?: string
+}
+
+/** Policies, and what is known of where they are in force. */
+export interface PolicySource {
+  readonly set: PolicySet
+  /** Names of the connector's sockets; null when there is no connector document, or it has mistakes. */
+  readonly sockets: readonly string[] | null
+  /** Empty when none is known. */
+  readonly defaultSocket: string
+}
+
+/**
+ * Reads the policies of files, directories and shell patterns, and of a connector document. None at all leave what is
+ * built in.
+ *
+ * @throws DocumentError
+ */
+export async function readPolicies(paths: readonly string[], config?: string): Promise<PolicySource> {
+  const patterns: PolicyFilePattern[] = []
+  for (const path of paths) patterns.push(await patternOf(path))
+  if (config === undefined) return { set: await loadPolicyFiles(patterns), sockets: null, defaultSocket: '' }
+  const connector = await inspectConnectorConfig(config)
+  if (connector.policies.length === 0) throw new DocumentError(connector.mistakes)
+  const sockets = connector.config?.sockets.map(({ name }) => name) ?? null
+  const [onlySocket = ''] = sockets?.length === 1 ? sockets : []
+  return {
+    set: await loadPolicyFiles([...connector.policies, ...patterns]),
+    sockets,
+    defaultSocket: connector.config?.defaultSocket ?? onlySocket,
+  }
+}
+
+async function patternOf(path: string): Promise<PolicyFilePattern> {
+  const entry = await stat(path).catch(() => null)
+  const pattern = entry?.isDirectory() === true ? join(path, '*.{yaml,yml}') : path
+  return policyFilePattern(anchorPath(pattern, process.cwd(), ownSurroundings().home))
+}
