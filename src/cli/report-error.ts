@@ -1,11 +1,11 @@
 import { ClientError } from '../client/client-error.ts'
-import { DocumentError } from '../document/document.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
 import { printError } from './terminal.ts'
 
 /** Prints what went wrong as one line, each mistake of a document as one, and gives back the exit code for it. */
 export function reportError(error: unknown): ExitCode {
-  if (error instanceof DocumentError) {
+  // By name: this runs where documents are not loaded.
+  if (error instanceof Error && error.name === 'DocumentError') {
     for (const line of error.message.split('\n')) printError(line)
     return EXIT.configuration
   }

@@ -152,7 +152,9 @@ export class KubernetesListener {
       this.#answering.delete(socket)
       if (socket.writable) answering.next?.()
     })
-    if (this.#stopping) response.shouldKeepAlive = false
+    response.once('close', () => {
+      if (this.#stopping) request.socket.destroySoon()
+    })
     const reply = new Http1Reply(request, response, expectsContinue)
     void this.#gateway.serve('request', http1Head(request), request, reply)
   }

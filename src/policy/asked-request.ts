@@ -104,9 +104,11 @@ const COMMANDS: Readonly<Record<string, Ask>> = {
   cp: (line) => {
     const remote = line.words.slice(1).find((word) => word.includes(':'))
     if (remote === undefined) throw new WordsError('neither side of cp is POD:PATH or NAMESPACE/POD:PATH')
-    const parts = remote.slice(0, remote.indexOf(':')).split('/')
-    const [namespace, pod] = parts.length > 1 ? parts : [line.flags.get('namespace') ?? DEFAULT, parts[0]]
-    return session({ ...known('pods'), namespace: namespace ?? DEFAULT, name: pod ?? '' }, 'create', 'exec')
+    const [pod = '', namespace = line.flags.get('namespace') ?? DEFAULT] = remote
+      .slice(0, remote.indexOf(':'))
+      .split('/')
+      .toReversed()
+    return session({ ...known('pods'), namespace, name: pod }, 'create', 'exec')
   },
   top: (line) => {
     const kind = /^(?:node|no)s?$/.test(line.words[1] ?? '') ? 'nodes' : 'pods'

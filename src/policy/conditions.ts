@@ -11,7 +11,7 @@ const addressRange = z
   })
 
 /** The address of a caller. */
-export const address = z
+export const callerAddress = z
   .string({ error: 'an address such as 10.1.2.3' })
   .refine((text) => isIP(text) !== 0, { error: 'is no address', params: { expected: 'one such as 10.1.2.3' } })
 

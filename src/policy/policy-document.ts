@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { duration } from '../document/duration.ts'
-import { address, conditionsSchema, extraKey, instant } from './conditions.ts'
+import { callerAddress, conditionsSchema, extraKey, instant } from './conditions.ts'
 
 /** A `*` more would let a long name of a caller's choosing cost much to match. */
 const GLOB = /^(?!(?:[^*]*\*){3})/
@@ -152,7 +152,7 @@ const testSchema = z
       ),
     socket: socketName.optional().describe("Socket that is asked. Default: the first of the policy's own."),
     at: instant.optional().describe('When: `2026-07-01T12:00:00Z`. Not omitted where the decision depends on it.'),
-    sourceIP: address.optional().describe('Address of the caller. Not omitted where the decision depends on it.'),
+    sourceIP: callerAddress.optional().describe('Address of the caller. Not omitted where the decision depends on it.'),
     expect: z.enum(['allow', 'deny']).describe('The decision that is right; `deny` also when no rule matches.'),
   })
   .readonly()

@@ -67,7 +67,7 @@ export function loadPolicies(files: readonly PolicyFile[]): PolicySet {
       if (first !== undefined) mistakes.push(mistakeAt(document, path, `is the name of the policy at ${first} too`))
       else if (name !== undefined) places.set(name, place)
       if (document.value !== null) {
-        policies.push(toPolicy(document.value, (path) => `${file}:${document.lineOf(path)}`))
+        policies.push(toPolicy(document.value, (at) => `${file}:${document.lineOf(at)}`))
       }
     }
   }

@@ -25,7 +25,7 @@ for (const version of surroundings.kubectls) {
       expect(code).toBe(0)
       expect(stdout).toMatch(/^pods\.\*\/\* +\[\] +\[\] +\[\*\]$/m)
       expect(stdout).toMatch(/^selfsubjectreviews\.authentication\.k8s\.io +\[\] +\[\] +\[create\]$/m)
-      expect(stderr).toMatch(/^warning: the list may be incomplete: rules that deny are not listed$/m)
+      expect(stderr).toMatch(/^warning: the list may be incomplete: rules that deny are not listed$/im)
     })
 
     test('auth whoami', async () => {

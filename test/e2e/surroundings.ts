@@ -85,8 +85,12 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
   resources.defer(async () => {
     await stopWithin(connector, stopWithinMs)
   })
-  await connector.ready()
-  const kubeconfigs = await signInEverybody(join(directory, 'people'), connector, provider)
+  const kubeconfigs = await connector
+    .ready()
+    .then(() => signInEverybody(join(directory, 'people'), connector, provider))
+    .catch((cause: unknown) => {
+      throw new Error(`nobody could sign in; the connector said:\n${connector.log()}`, { cause })
+    })
   const kubectls = await findKubectls(controlPlane.kubectl)
 
   const { kubernetesURL, portalURL, opsURL, certificateAuthority, auditLog } = connector
