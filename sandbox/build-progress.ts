@@ -1,4 +1,12 @@
-import type { BuildProgress } from './control-plane-binary.ts'
+/** How far a build has come. */
+export interface BuildProgress {
+  readonly stage: 'waiting' | 'downloading' | 'compiling'
+  readonly elapsedSeconds: number
+  /** Packages compiled by this build. */
+  readonly packages: number
+  /** Packages of the whole program; those already in Go's own cache are not compiled again. 0 until known. */
+  readonly totalPackages: number
+}
 
 const lineEverySeconds = 30
 

@@ -89,8 +89,7 @@ export async function startConnector(
   })
 }
 
-/** Starts a connector again with a document that {@link startConnector} wrote. */
-export async function runConnector(
+async function runConnector(
   known: Pick<
     Connector,
     'documentPath' | 'kubernetesURL' | 'portalURL' | 'opsURL' | 'certificateAuthority' | 'auditLog'

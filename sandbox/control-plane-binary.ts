@@ -6,22 +6,12 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { withBuildLock } from './build-lock.ts'
-import { showBuildProgress } from './build-progress.ts'
+import { type BuildProgress, showBuildProgress } from './build-progress.ts'
 
 const sources = fileURLToPath(new URL('./control-plane', import.meta.url))
 const oldestGo = { major: 1, minor: 26 }
 const keepUnusedDays = 14
 const tags = 'grpcnotrace'
-
-/** How far a build has come. */
-export interface BuildProgress {
-  readonly stage: 'waiting' | 'downloading' | 'compiling'
-  readonly elapsedSeconds: number
-  /** Packages compiled by this build. */
-  readonly packages: number
-  /** Packages of the whole program; those already in Go's own cache are not compiled again. 0 until known. */
-  readonly totalPackages: number
-}
 
 /** Where a build reports to. */
 export interface BuildOptions {

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
 /** The command line as a person has it, run from the sources. */
-export const posternCommand: readonly [string, string] = [
+const posternCommand: readonly [string, string] = [
   process.execPath,
   fileURLToPath(new URL('../src/cli/main.ts', import.meta.url)),
 ]

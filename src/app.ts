@@ -48,7 +48,7 @@ export interface App {
 }
 
 /** Where a started connector listens. */
-export interface AppAddresses {
+interface AppAddresses {
   readonly kubernetes: AddressInfo
   readonly portal: AddressInfo
   readonly ops: AddressInfo

@@ -81,7 +81,9 @@ describe('the audit trail', () => {
         'postern.dev/rule': 'developers#2',
       },
     })
-    expect(completed).toEqual([{ socket: 'production', verb: 'get', code: 200, decision: 'allow', durationMs: 322, longRunning: true }])
+    expect(completed).toEqual([
+      { socket: 'production', verb: 'get', code: 200, decision: 'allow', durationMs: 322, longRunning: true },
+    ])
   })
 
   it('tells the end once, whoever tells it first', () => {

@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 
-export interface SeenRequest {
+interface SeenRequest {
   readonly method: string
   readonly target: string
   /** As on the wire: name, value, name, value, … */

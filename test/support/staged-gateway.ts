@@ -65,14 +65,14 @@ export interface StagedGateway {
   stop(): Promise<void>
 }
 
-export interface FetchOptions extends Pick<RequestOptions, 'method' | 'agent'> {
+interface FetchOptions extends Pick<RequestOptions, 'method' | 'agent'> {
   readonly headers?: Record<string, string | string[]>
   readonly body?: string | Buffer
   /** Whether the token is left out. */
   readonly anonymous?: boolean
 }
 
-export interface Answer {
+interface Answer {
   readonly statusCode: number
   readonly headers: IncomingHttpHeaders
   readonly rawHeaders: readonly string[]
