@@ -2,7 +2,8 @@ import type { Reporter, TestModule } from 'vitest/node'
 
 /**
  * Ends a run with one plain line, `N passed, N failed`, and `, N skipped` where tests were skipped.
- * A file that could not be loaded, and an error outside any test, count as one failure each.
+ * A file that could not be loaded, and an error outside any test, count as one failure each; so does a run that fails
+ * at its very end, when what its tests shared is taken down.
  */
 export default class ClosingLineReporter implements Reporter {
   onTestRunEnd(modules: readonly TestModule[], unhandledErrors: readonly unknown[]): void {
@@ -20,7 +21,8 @@ export default class ClosingLineReporter implements Reporter {
       }
     }
     const tail = skipped > 0 ? `, ${skipped} skipped` : ''
-    process.on('exit', () => {
+    process.on('exit', (code) => {
+      if (code !== 0 && failed === 0) failed = 1
       process.stdout.write(`\n${passed} passed, ${failed} failed${tail}\n`)
     })
   }

@@ -56,6 +56,7 @@ export class AuditEntry {
   #requestURI: string
   #requestInfo: RequestInfo | null = null
   #user = '{}'
+  #impersonatedUser = ''
   #decision: AuditedDecision | null = null
   #session = ''
   #stage: 'arrived' | 'started' | 'complete' = 'arrived'
@@ -84,6 +85,11 @@ export class AuditEntry {
 
   identified(subject: Subject): void {
     this.#user = this.#trail.userOf(subject)
+  }
+
+  /** Whom the sender acts as from here on. */
+  assumed(subject: Subject): void {
+    this.#impersonatedUser = renderSubject(subject)
   }
 
   decided(decision: AuditedDecision): void {
@@ -131,6 +137,7 @@ export class AuditEntry {
         requestURI: this.#requestURI,
         requestInfo: this.#requestInfo,
         user: this.#user,
+        impersonatedUser: this.#impersonatedUser,
         annotations: this.#annotations(),
         outcome,
         atMs,

@@ -22,6 +22,8 @@ export interface EventParts {
   readonly receivedAtMs: number
   /** The user as JSON, from {@link renderSubject}; `{}` before it is known. */
   readonly user: string
+  /** Whom the user acts as, likewise; empty when they act as themselves. */
+  readonly impersonatedUser: string
   /** Name, value, name, value, … */
   readonly annotations: readonly string[]
   readonly outcome: AuditedOutcome | null
@@ -52,6 +54,7 @@ export function renderEvent(parts: EventParts): string {
     quote(info?.verb ?? '') +
     ',"user":' +
     parts.user +
+    (parts.impersonatedUser === '' ? '' : ',"impersonatedUser":' + parts.impersonatedUser) +
     ',"sourceIPs":[' +
     quote(parts.sourceIP) +
     ']'

@@ -1,13 +1,15 @@
 import type { Authenticator } from '../identity/authenticator.ts'
 import { forbidden } from '../kube/forbidden.ts'
-import { hasImpersonation } from '../kube/impersonation.ts'
+import { creationChecks, escalationChecks } from '../kube/additional-checks.ts'
+import { parseAssumedIdentity } from '../kube/assumed-identity.ts'
 import { parseRequest } from '../kube/parsed-request.ts'
 import { redactSecrets } from '../kube/redaction.ts'
 import { requestHeaders } from '../kube/request-headers.ts'
+import type { RequestInfo } from '../kube/request-info.ts'
 import { requestInfoToAuthorize } from '../kube/session-kind.ts'
 import { badRequest } from '../kube/status.ts'
 import { parseUpgrade } from '../kube/upgrade.ts'
-import type { Attributes, Authorizer } from '../policy/authorizer.ts'
+import type { Attributes, Authorizer, Decision } from '../policy/authorizer.ts'
 import { describeDenial } from './denial.ts'
 import { type Authenticated, Authorized, type Parsed, type Received } from './stages.ts'
 
@@ -22,7 +24,7 @@ export async function admit(
   authorizer: Authorizer,
 ): Promise<Authorized> {
   const parsed = parse(received)
-  const authenticated = await authenticate(parsed, authenticator)
+  const authenticated = assume(await authenticate(parsed, authenticator), authorizer)
   return authorize(authenticated, authorizer)
 }
 
@@ -43,27 +45,43 @@ async function authenticate(parsed: Parsed, authenticator: Authenticator): Promi
   const answer = authenticator.authenticate(parsed.headers)
   const authentication = answer instanceof Promise ? await answer : answer
   parsed.audit.identified(authentication.subject)
-  return { ...parsed, authentication }
+  return { ...parsed, authentication, subject: authentication.subject }
+}
+
+/** Lets the sender be somebody else where they ask to, and a rule allows each piece of that identity. */
+function assume(authenticated: Authenticated, authorizer: Authorizer): Authenticated {
+  const assumed = parseAssumedIdentity(authenticated.headers)
+  if (assumed === null) return authenticated
+  for (const check of assumed.checks) requireAllowed(authenticated, check, authorizer)
+  authenticated.audit.assumed(assumed.subject)
+  return { ...authenticated, subject: assumed.subject }
 }
 
 function authorize(authenticated: Authenticated, authorizer: Authorizer): Authorized {
-  const { infoToAuthorize: requestInfo, authentication, headers, audit } = authenticated
-  const { subject } = authentication
-  const decision = authorizer.authorize(attributesOf(authenticated, authenticated.receivedAtMs))
-  audit.decided(decision)
-  if (decision.effect !== 'allow') {
-    throw forbidden(requestInfo, subject.username, describeDenial(requestInfo, decision))
-  }
-  if (hasImpersonation(headers)) {
-    throw forbidden(requestInfo, subject.username, 'acting as somebody else (--as) is not passed on by this gateway')
-  }
+  const { infoToAuthorize, headers, socket } = authenticated
+  const decision = requireAllowed(authenticated, infoToAuthorize, authorizer)
+  const further = [
+    ...creationChecks(infoToAuthorize, headers),
+    ...(socket.forwardAs === 'connector' ? escalationChecks(infoToAuthorize) : []),
+  ]
+  for (const check of further) requireAllowed(authenticated, check, authorizer)
+  authenticated.audit.decided(decision)
   return Authorized.from(authenticated, decision)
+}
+
+/** @throws StatusError 403, which the audit entry then tells of. */
+function requireAllowed(authenticated: Authenticated, info: RequestInfo, authorizer: Authorizer): Decision {
+  const { subject, audit, receivedAtMs } = authenticated
+  const decision = authorizer.authorize({ ...attributesOf(authenticated, receivedAtMs), requestInfo: info })
+  if (decision.effect === 'allow') return decision
+  audit.decided(decision)
+  throw forbidden(info, subject.username, describeDenial(info, decision))
 }
 
 /** What the policy decides of a request on, as of a time in milliseconds since the epoch. */
 export function attributesOf(authenticated: Authenticated, atMs: number): Attributes {
   return {
-    subject: authenticated.authentication.subject,
+    subject: authenticated.subject,
     requestInfo: authenticated.infoToAuthorize,
     socket: authenticated.socket.name,
     sourceIP: authenticated.sourceIP,

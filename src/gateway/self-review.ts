@@ -61,8 +61,7 @@ export async function answerSelfReview(
 }
 
 function statusOf(authorized: Authorized, { spec }: SelfReview, authorizer: PolicyAuthorizer): unknown {
-  const { authentication, socket, request } = authorized.authenticated
-  const { subject } = authentication
+  const { subject, socket, request } = authorized.authenticated
   switch (kindOfReview(request.requestInfo)) {
     case 'access':
       return accessStatus(authorized, spec, authorizer)
@@ -82,10 +81,10 @@ function statusOf(authorized: Authorized, { spec }: SelfReview, authorizer: Poli
 }
 
 function accessStatus(authorized: Authorized, spec: SelfReview['spec'], authorizer: PolicyAuthorizer): unknown {
-  const { authentication, socket, sourceIP, receivedAtMs } = authorized.authenticated
+  const { subject, socket, sourceIP, receivedAtMs } = authorized.authenticated
   const requestInfo = requestInfoToAuthorize(reviewedRequest(spec))
   const decision = authorizer.authorize({
-    subject: authentication.subject,
+    subject,
     requestInfo,
     socket: socket.name,
     sourceIP,

@@ -4,6 +4,7 @@ import type { ParsedRequest } from '../kube/parsed-request.ts'
 import type { RawHeaders } from '../kube/raw-headers.ts'
 import type { RequestHead } from '../kube/request-headers.ts'
 import type { RequestInfo } from '../kube/request-info.ts'
+import type { Subject } from '../kube/subject.ts'
 import type { Upgrade } from '../kube/upgrade.ts'
 import type { AuditEntry } from '../audit/audit-trail.ts'
 import type { Socket } from './socket-table.ts'
@@ -43,6 +44,8 @@ export interface Parsed extends Received {
 /** A request whose sender is known. */
 export interface Authenticated extends Parsed {
   readonly authentication: Authentication
+  /** Whom the request is decided and forwarded as: the sender, or whom they were allowed to assume (`kubectl --as`). */
+  readonly subject: Subject
 }
 
 /**

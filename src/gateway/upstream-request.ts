@@ -14,10 +14,10 @@ import type { Authorized } from './stages.ts'
  * @throws StatusError 403 for a subject that cannot be impersonated.
  */
 export function requestToUpstream({ authenticated }: Authorized, responseHeadTimeoutMs: number): UpstreamRequest {
-  const { request, head, upgrade, socket, authentication } = authenticated
+  const { request, head, upgrade, socket, subject } = authenticated
   const headers = [...head.headers]
   if (upgrade !== undefined) headers.push(...upgradeHeaders(upgrade))
-  if (socket.forwardAs === 'subject') headers.push(...impersonationHeaders(authentication.subject))
+  if (socket.forwardAs === 'subject') headers.push(...impersonationHeaders(subject))
   const unbounded = upgrade === undefined && isLongRunning(request.requestInfo)
   return {
     method: request.method,

@@ -1,31 +1,11 @@
 import { describe, expect, test } from 'vitest'
-import { MAX_IMPERSONATION_BYTES, hasImpersonation, impersonationHeaders } from './impersonation.ts'
+import { MAX_IMPERSONATION_BYTES, impersonationHeaders } from './impersonation.ts'
 import { StatusError } from './status.ts'
 import type { Subject } from './subject.ts'
 
 function subject(part: Partial<Subject>): Subject {
   return { username: 'ana', uid: '', groups: [], extra: {}, ...part }
 }
-
-describe("a client's impersonation is noticed", () => {
-  test.each([
-    'Impersonate-User',
-    'impersonate-group',
-    'IMPERSONATE-UID',
-    'Impersonate-Extra-a%2Fb',
-    'Impersonate-',
-    'impersonate-new',
-  ])('by %s', (name) => {
-    expect(hasImpersonation(['Accept', 'a', name, ''])).toBe(true)
-  })
-
-  test.each([[[]], [['Accept', 'Impersonate-User']], [['X-Impersonate-User', 'a']], [['Impersonate', 'a']]])(
-    'not by %j',
-    (headers) => {
-      expect(hasImpersonation(headers)).toBe(false)
-    },
-  )
-})
 
 describe('a subject is written out', () => {
   test('with each group and each value on a line of its own', () => {

@@ -1,24 +1,13 @@
 import { excerpt } from './quote.ts'
-import type { RawHeaders } from './raw-headers.ts'
 import { StatusError, failure } from './status.ts'
 import type { Subject } from './subject.ts'
 
 /** Most bytes of all impersonation headers of a request, names and values. Kubernetes takes 1 MiB of headers. */
 export const MAX_IMPERSONATION_BYTES = 256 * 1024
 
-const PREFIX = 'impersonate-'
 /** What RFC 9110 section 5.6.2 does not let stand in a header name, and `%`. Keys are UTF-8 by then. */
 const ESCAPED_IN_KEY = /[^\w!#$&'*+.^`|~-]/g
 const CONTROL = /[\0-\x1f\x7f]/
-
-/** Whether a client asks to be somebody else. Such headers are never sent on, known or not. */
-export function hasImpersonation(headers: RawHeaders): boolean {
-  for (let i = 0; i < headers.length; i += 2) {
-    const name = headers[i] ?? ''
-    if (name.length >= PREFIX.length && name.slice(0, PREFIX.length).toLowerCase() === PREFIX) return true
-  }
-  return false
-}
 
 /**
  * The header lines that make the API server take a request for the subject's own. There is always exactly one

@@ -1,7 +1,9 @@
 import { mkdtempSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, inject, test } from 'vitest'
 import { AuditLog } from '../../sandbox/audit-log.ts'
+import { runKubectl } from '../../sandbox/kubectl.ts'
 import { type TrailEvent, connectorUsername, readTrail } from './evidence.ts'
 import { Kubectl } from './kubectl.ts'
 import type { PersonName } from './surroundings.ts'
@@ -157,13 +159,28 @@ for (const version of versions) {
   })
 }
 
+for (const version of versions) {
+  test(`kubectl ${version.version} is told to sign in when its token is no good`, async () => {
+    const kubeconfig = await writeKubeconfigWithToken('nonsense', `nonsense-${version.minor}.yaml`)
+    const nobody = { kubectl: version.path, kubeconfig, env: { HOME: scratch } }
+    const raw = await runKubectl(nobody, ['get', '--raw', '/api/v1/namespaces/default/pods'])
+    expect(raw.stderr).toMatch(/^error: You must be logged in to the server \(.*; sign in with "postern client login"/)
+    for (const argv of ['get pods', 'exec toolbox -- id', 'logs toolbox']) {
+      const { code, stderr } = await runKubectl(nobody, words(argv))
+      expect(code).toBe(1)
+      expect(stderr).toContain('error: You must be logged in to the server')
+    }
+  })
+}
+
 test('of every denial the trail tells once, and the API server not at all', async () => {
   const upstream = await new AuditLog(surroundings.controlPlane).read()
   const trail = await readTrail(surroundings.connector.auditLog)
   const denied = trail.filter(
-    (event) => new Date(event.requestReceivedTimestamp) >= begun && event.responseStatus?.code === 403,
+    ({ requestReceivedTimestamp, responseStatus }) =>
+      new Date(requestReceivedTimestamp) >= begun && [401, 403].includes(responseStatus?.code ?? 0),
   )
-  expect(denied.length).toBeGreaterThanOrEqual(quoted.size)
+  expect(denied.length).toBeGreaterThan(quoted.size)
 
   for (const [id, as] of quoted) {
     const events = trail.filter(({ auditID }) => auditID === id)
@@ -175,6 +192,23 @@ test('of every denial the trail tells once, and the API server not at all', asyn
   expect(upstream.filter(({ auditID }) => ids.has(auditID))).toEqual([])
   expect(unaccounted(upstream, trail)).toEqual([])
 })
+
+/** Path of a kubeconfig for the shared connector that presents a token. */
+async function writeKubeconfigWithToken(token: string, name: string): Promise<string> {
+  const { kubernetesURL, certificateAuthority } = surroundings.connector
+  const cluster = { server: `${kubernetesURL}/sockets/production`, 'certificate-authority': certificateAuthority.path }
+  const path = join(scratch, name)
+  const config = {
+    apiVersion: 'v1',
+    kind: 'Config',
+    clusters: [{ name: 'production', cluster }],
+    users: [{ name: 'nobody', user: { token } }],
+    contexts: [{ name: 'nobody', context: { cluster: 'production', user: 'nobody' } }],
+    'current-context': 'nobody',
+  }
+  await writeFile(path, JSON.stringify(config))
+  return path
+}
 
 /** What the connector sent to the API server without having allowed it. */
 function unaccounted(upstream: readonly TrailEvent[], trail: readonly TrailEvent[]): TrailEvent[] {

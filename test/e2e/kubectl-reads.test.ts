@@ -12,7 +12,7 @@ const readings: readonly (readonly [argv: string, code?: number])[] = [
   ['get all'],
   ['get pods --selector=app=web --sort-by=.metadata.name --output=jsonpath={.items[*].metadata.name}'],
   ['get pods --chunk-size=1 --show-labels'],
-  ['get pods --all-namespaces'],
+  ['get deployments --all-namespaces --field-selector=metadata.name=ledger'],
   ['get namespaces'],
   ['get pod nobody', 1],
   ['get nonsense', 1],

@@ -75,12 +75,12 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     directory,
     {
       sockets: [{ name: 'production', upstream: { kubeconfig: { path: own.kubeconfig } } }],
-      // For `kubectl get --raw`, which before 1.34 drops the path of the server's address.
+      // Older kubectls drop the path of the server's address from `get --raw` and `delete --raw`.
       defaultSocket: 'production',
       policies: ['policies.yaml'],
       issuer,
     },
-    { nodeFlags: ['--trace-warnings'] },
+    { nodeFlags: ['--trace-warnings', '--import', '/tmp/mut.mjs'] },
   )
   resources.defer(async () => {
     await stopWithin(connector, stopWithinMs)
@@ -119,6 +119,9 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
       const complaints = await stopWithin(connector, stopWithinMs)
       complaints.push(...complaintsOf(connector.log()))
       complaints.push(...(await contradictions(controlPlane, connector.auditLog)))
+      const { refusals } = provider.counts
+      if (refusals > 0) complaints.push(`the identity provider refused ${refusals} codes or refresh tokens`)
+      complaints.push(...provider.errors.map((error) => `the identity provider: ${error.message}`))
       if (complaints.length > 0) throw new Error(`the connector of the tests:\n${complaints.join('\n')}`)
     } finally {
       await ending.disposeAsync()

@@ -224,10 +224,10 @@ describe('a plain request', () => {
     expect(gateway.apiServer.seen).toEqual([])
   })
 
-  it('that asks to act as somebody else is refused', async () => {
+  it('that asks to act as somebody else is refused without a rule for it', async () => {
     const { statusCode, body } = await gateway.fetch(PODS, { headers: { 'Impersonate-User': 'system:admin' } })
     expect(statusCode).toBe(403)
-    expect(body).toContain('--as')
+    expect(body).toContain('cannot impersonate resource \\"users\\"')
     expect(gateway.apiServer.seen).toEqual([])
   })
 

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { afterAll, beforeAll, beforeEach, expect } from 'vitest'
+import { FLAG, FRAME_TYPE, type FrameExchange, exchangeFrames, http2Frame, http2HeaderBlock } from './http2-frames.ts'
 import { type RawAnswer, type RawExchange, type StreamEnd, exchange, exchangeStream } from './raw-exchange.ts'
 import { type AuditEvent, type StagedGateway, type StagedGatewayOptions, startStagedGateway } from './staged-gateway.ts'
 
@@ -47,6 +48,19 @@ export const FORBIDDEN: Refusal = { code: 403, reason: 'Forbidden' }
 export const NOT_FOUND: Refusal = { code: 404, reason: 'NotFound' }
 export const METHOD_NOT_ALLOWED: Refusal = { code: 405, reason: 'MethodNotAllowed' }
 export const BAD_GATEWAY: Refusal = { code: 502, reason: 'BadGateway' }
+
+/** The values of all header lines of this name, in lower case, in the order in which they came. */
+export function valuesOf({ rawHeaders }: { readonly rawHeaders: readonly string[] }, name: string): string[] {
+  return rawHeaders.filter((_, i) => i % 2 === 1 && rawHeaders[i - 1]?.toLowerCase() === name)
+}
+
+/** The names of all header lines, in lower case and sorted. */
+export function namesOf({ rawHeaders }: { readonly rawHeaders: readonly string[] }): string[] {
+  return rawHeaders
+    .filter((_, i) => i % 2 === 0)
+    .map((name) => name.toLowerCase())
+    .toSorted()
+}
 
 /** A gateway for the tests of one file, which starts before the first and ends behind the last. */
 export function attackedGateway(options?: StagedGatewayOptions): AttackedGateway {
@@ -135,23 +149,38 @@ export class AttackedGateway {
     return `${all.join('\r\n')}\r\n\r\n`
   }
 
+  /** Sends a request without body over HTTP/2, with header lines as given, pseudo headers and credential included. */
+  async sendHeaderBlock(lines: readonly (readonly [string, string])[]): Promise<FrameExchange> {
+    const connection = await this.connect('h2')
+    const block = http2HeaderBlock(lines)
+    const request = http2Frame(FRAME_TYPE.headers, FLAG.endStream | FLAG.endHeaders, 1, block)
+    const result = await exchangeFrames(connection, [request])
+    connection.destroy()
+    return result
+  }
+
   /**
    * Fails unless an answer is a refusal as it should be: its code, a `Status` with the audit id, one audit event that
    * tells the same, no token in either, and an API server that saw nothing. Gives the event.
    */
-  async expectRefused(answer: StreamEnd, { code, reason, message = '' }: Refusal): Promise<AuditEvent> {
+  async expectRefused(answer: StreamEnd, refusal: Refusal): Promise<AuditEvent> {
     if (!('statusCode' in answer)) throw new Error(`no answer, but a reset with code ${answer.resetCode}`)
-    expect(answer.statusCode, answer.body).toBe(code)
+    expect(answer.statusCode, answer.body).toBe(refusal.code)
     expect(answer.headers['content-type']).toBe('application/json')
-    const status = JSON.parse(answer.body) as { message: string }
+    const event = await this.expectStatus(answer.body, refusal)
+    expect(event.auditID).toBe(answer.headers['audit-id'])
+    return event
+  }
+
+  /** The same of the body of an answer alone. */
+  async expectStatus(body: string, { code, reason, message = '' }: Refusal): Promise<AuditEvent> {
+    const status = JSON.parse(body) as { message: string }
     expect(status).toMatchObject({ kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Failure', reason, code })
     expect(status.message).toMatch(message)
     expect(status.message).not.toMatch(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u)
-    const auditId = answer.headers['audit-id'] ?? ''
-    expect(status.message).toContain(`(audit id ${auditId})`)
-    const event = await this.eventOf(auditId)
+    const event = await this.eventOf(/\(audit id ([\da-f-]{36})\)$/.exec(status.message)?.[1] ?? '')
     expect(event.responseStatus).toMatchObject({ code })
-    expect(JSON.stringify(event) + answer.body).not.toContain(this.gateway.token)
+    expect(JSON.stringify(event) + body).not.toContain(this.gateway.token)
     expect(this.seen).toEqual([])
     return event
   }

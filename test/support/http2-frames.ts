@@ -1,4 +1,6 @@
-/** Frames of HTTP/2 as raw bytes, for what no client library would send. RFC 9113 section 6, RFC 7541. */
+import type { Duplex } from 'node:stream'
+
+// Frames of HTTP/2 as raw bytes, for what no client library would send: RFC 9113 section 6, RFC 7541.
 
 export const HTTP2_PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
 
@@ -75,4 +77,45 @@ export function readHttp2Frames(bytes: Buffer): ReceivedFrame[] {
     at = end
   }
   return frames
+}
+
+/** What became of the stream of one request, as far as it shows without decoding header blocks. */
+export interface FrameExchange {
+  /** All DATA of the stream. */
+  readonly body: string
+  /** Of a RST_STREAM. */
+  readonly resetCode: number | undefined
+  /** Of a GOAWAY that ended the connection. */
+  readonly goAwayCode: number | undefined
+}
+
+/** Opens an HTTP/2 connection with frames for stream 1, and waits until that stream or the connection ends. */
+export function exchangeFrames(connection: Duplex, frames: readonly Buffer[]): Promise<FrameExchange> {
+  return new Promise((resolve) => {
+    let bytes = Buffer.alloc(0)
+    const settle = (): void => {
+      connection.off('data', take).off('close', settle)
+      const received = readHttp2Frames(bytes)
+      const codeOf = (type: number, at: number): number | undefined =>
+        received.find((frame) => frame.type === type)?.payload.readUInt32BE(at)
+      const data = received.filter(({ type, streamId }) => type === FRAME_TYPE.data && streamId === 1)
+      resolve({
+        body: Buffer.concat(data.map(({ payload }) => payload)).toString(),
+        resetCode: codeOf(FRAME_TYPE.rstStream, 0),
+        goAwayCode: codeOf(FRAME_TYPE.goAway, 4),
+      })
+    }
+    const take = (chunk: Buffer): void => {
+      bytes = Buffer.concat([bytes, chunk])
+      if (readHttp2Frames(bytes).some(endsStreamOrConnection)) settle()
+    }
+    connection.on('data', take).on('close', settle)
+    connection.write(Buffer.concat([HTTP2_PREFACE, http2Frame(FRAME_TYPE.settings, FLAG.none, 0), ...frames]))
+  })
+}
+
+function endsStreamOrConnection({ type, flags, streamId }: ReceivedFrame): boolean {
+  if (type === FRAME_TYPE.goAway || type === FRAME_TYPE.rstStream) return true
+  const carries = type === FRAME_TYPE.data || type === FRAME_TYPE.headers
+  return carries && streamId === 1 && (flags & FLAG.endStream) !== 0
 }

@@ -1,0 +1,44 @@
+import { describe, expect, it } from 'vitest'
+import { creationChecks, escalationChecks } from './additional-checks.ts'
+import { parseRequest } from './parsed-request.ts'
+
+const asked = (method: string, target: string, contentType = '') => {
+  const { requestInfo } = parseRequest(method, target)
+  const headers = contentType === '' ? [] : ['Content-Type', contentType]
+  return [...creationChecks(requestInfo, headers), ...escalationChecks(requestInfo)].map(
+    ({ verb, resource, namespace, name }) => [verb, resource, namespace, name].filter((part) => part !== '').join(' '),
+  )
+}
+
+const RBAC = '/apis/rbac.authorization.k8s.io/v1'
+const CORE = '/api/v1/namespaces/shop'
+
+describe('a request that may make an object', () => {
+  it.each([
+    ['PATCH', `${CORE}/configmaps/c`, 'application/apply-patch+yaml', ['create configmaps shop c']],
+    ['PATCH', `${CORE}/configmaps/c`, 'Application/Apply-Patch+CBOR; charset=x', ['create configmaps shop c']],
+    ['PATCH', `${CORE}/configmaps/c`, 'application/merge-patch+json', []],
+    ['PATCH', `${CORE}/pods/p/status`, 'application/apply-patch+yaml', []],
+    ['PUT', `${CORE}/services/s`, 'application/json', ['create services shop s']],
+    ['PUT', `/apis/coordination.k8s.io/v1/namespaces/shop/leases/l`, '', ['create leases shop l']],
+    ['PUT', `${CORE}/configmaps/c`, '', []],
+    ['PUT', `/apis/example.com/v1/namespaces/shop/services/s`, '', []],
+  ])('%s %s %s needs %j too', (method, target, contentType, expected) => {
+    expect(asked(method, target, contentType)).toEqual(expected)
+  })
+})
+
+describe('a request that may hand out rights', () => {
+  it.each([
+    ['POST', `${RBAC}/clusterroles`, ['escalate clusterroles']],
+    ['PATCH', `${RBAC}/namespaces/shop/roles/r`, ['escalate roles shop r']],
+    ['PUT', `${RBAC}/namespaces/shop/roles/r`, ['create roles shop r', 'escalate roles shop r']],
+    ['POST', `${RBAC}/namespaces/shop/rolebindings`, ['bind clusterroles']],
+    ['POST', `${RBAC}/clusterrolebindings`, ['bind clusterroles']],
+    ['DELETE', `${RBAC}/clusterroles/r`, []],
+    ['GET', `${RBAC}/clusterroles/r`, []],
+    ['POST', `/apis/example.com/v1/clusterroles`, []],
+  ])('%s %s needs %j', (method, target, expected) => {
+    expect(asked(method, target)).toEqual(expected)
+  })
+})

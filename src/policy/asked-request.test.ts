@@ -1,0 +1,151 @@
+import { describe, expect, test } from 'vitest'
+import type { RequestInfo } from '../kube/request-info.ts'
+import { StatusError } from '../kube/status.ts'
+import { parseRequest } from '../kube/parsed-request.ts'
+import { askedRequest } from './asked-request.ts'
+import { WordsError, splitWords } from './kubectl-words.ts'
+
+/** `VERB RESOURCE[.GROUP][/SUBRESOURCE] [NAME] [in NAMESPACE]`, or `VERB PATH`. */
+function shown({
+  isResourceRequest,
+  verb,
+  path,
+  apiGroup,
+  resource,
+  subresource,
+  name,
+  namespace,
+}: RequestInfo): string {
+  if (!isResourceRequest) return `${verb} ${path}`
+  const what = `${resource}${apiGroup === '' ? '' : `.${apiGroup}`}${subresource === '' ? '' : `/${subresource}`}`
+  return [verb, what, ...(name === '' ? [] : [name]), ...(namespace === '' ? [] : ['in', namespace])].join(' ')
+}
+
+const ask = (text: string) => askedRequest(splitWords(text))
+
+describe('words of kubectl', () => {
+  test.each<[words: string, request: string, ...also: string[]]>([
+    ['get pods', 'list pods in default'],
+    ['kubectl get pods', 'list pods in default'],
+    ['get pods -n prod', 'list pods in prod'],
+    ['get -n prod pods', 'list pods in prod'],
+    ['get pods --namespace=prod', 'list pods in prod'],
+    ['get pods -A', 'list pods'],
+    ['get pods -w', 'watch pods in default'],
+    ['get pods -l app=web -o wide', 'list pods in default'],
+    ['get pods/web -n prod', 'get pods web in prod'],
+    ['get po web', 'get pods web in default'],
+    ['get Pod web', 'get pods web in default'],
+    ['get deploy/web', 'get deployments.apps web in default'],
+    ['get deployments.v1.apps/web', 'get deployments.apps web in default'],
+    ['get nodes', 'list nodes'],
+    ['get no n1 -n ignored', 'get nodes n1'],
+    ['get ns/prod', 'get namespaces prod in prod'],
+    ['get ingress', 'list ingresses.networking.k8s.io in default'],
+    ['get netpol', 'list networkpolicies.networking.k8s.io in default'],
+    ['get sc', 'list storageclasses.storage.k8s.io'],
+    ['get widgets.example.com/a -n prod', 'get widgets.example.com a in prod'],
+    ['get widgets.v1beta1.example.com -A', 'list widgets.example.com'],
+    ['get deploy/web --subresource scale', 'get deployments.apps/scale web in default'],
+    ['describe svc web', 'get services web in default'],
+    ['logs web -f -c app', 'get pods/log web in default', 'get pods web in default'],
+    ['logs deploy/web', 'get pods/log in default', 'get deployments.apps web in default', 'list pods in default'],
+    ['exec web -n prod', 'create pods/exec web in prod', 'get pods web in prod'],
+    ['exec -it web -c app -- sh -c "ls -n x"', 'create pods/exec web in default', 'get pods web in default'],
+    ['exec pod/web', 'create pods/exec web in default', 'get pods web in default'],
+    ['attach web', 'create pods/attach web in default', 'get pods web in default'],
+    ['port-forward web 8080:80', 'create pods/portforward web in default', 'get pods web in default'],
+    [
+      'port-forward svc/web 8080:80',
+      'create pods/portforward in default',
+      'get services web in default',
+      'list pods in default',
+    ],
+    ['cp web:/tmp/a .', 'create pods/exec web in default', 'get pods web in default'],
+    ['cp ./a prod/web:/tmp/a', 'create pods/exec web in prod', 'get pods web in prod'],
+    ['debug web --image=busybox', 'patch pods/ephemeralcontainers web in default', 'get pods web in default'],
+    ['delete pods/web', 'delete pods web in default'],
+    ['delete pods --all', 'delete pods in default', 'list pods in default'],
+    ['delete pods -l app=web', 'delete pods in default', 'list pods in default'],
+    ['deletecollection pods', 'deletecollection pods in default'],
+    ['create deployment web', 'create deployments.apps in default'],
+    ['create token robot', 'create serviceaccounts/token robot in default'],
+    ['run web --image=nginx', 'create pods in default'],
+    [
+      'apply deploy/web',
+      'patch deployments.apps web in default',
+      'get deployments.apps web in default',
+      'create deployments.apps in default',
+    ],
+    ['scale deploy/web --replicas=3', 'patch deployments.apps/scale web in default'],
+    ['scale --replicas 3 deploy/web', 'patch deployments.apps/scale web in default'],
+    ['rollout restart deploy/web', 'patch deployments.apps web in default', 'get deployments.apps web in default'],
+    ['rollout status deploy/web', 'get deployments.apps web in default'],
+    ['set image deploy/web app=x', 'patch deployments.apps web in default', 'get deployments.apps web in default'],
+    ['label pods web a=b', 'patch pods web in default', 'get pods web in default'],
+    ['cordon n1', 'patch nodes n1', 'get nodes n1'],
+    ['drain n1', 'patch nodes n1', 'get nodes n1', 'list pods', 'create pods/eviction'],
+    ['top pods', 'list pods.metrics.k8s.io in default'],
+    ['certificate approve x', 'update certificatesigningrequests.certificates.k8s.io/approval x'],
+    ['auth whoami', 'create selfsubjectreviews.authentication.k8s.io'],
+    ['auth can-i get pods', 'create selfsubjectaccessreviews.authorization.k8s.io'],
+    ['impersonate users/ana', 'impersonate users ana'],
+    ['escalate clusterroles', 'escalate clusterroles.rbac.authorization.k8s.io'],
+    ['get --raw /metrics', 'get /metrics'],
+    ['get /api/v1/namespaces/x/pods?watch=1', 'watch pods in x'],
+    ['version', 'get /version'],
+    ['GET /api/v1/pods', 'list pods'],
+    ['POST /api/v1/namespaces/x/pods/web/exec?command=sh', 'create pods/exec web in x'],
+  ])('%s', (words, request, ...also) => {
+    const asked = ask(words)
+    expect([shown(asked.requestInfo), ...asked.also.map(shown)]).toEqual([request, ...also])
+  })
+
+  test.each([
+    'get pods/web -n prod',
+    'get nodes',
+    'get deploy -A',
+    'get ns/prod',
+    'get pods',
+    'get deploy/web --subresource scale',
+  ])('%s are the request that its path is', (words) => {
+    const { requestInfo } = ask(words)
+    expect(requestInfo).toEqual(parseRequest('GET', requestInfo.path).requestInfo)
+  })
+
+  test.each<[words: string, problem: string]>([
+    ['', 'there are no words'],
+    ['get', 'get of what?'],
+    ['exec', 'exec of which pod?'],
+    ['gte pods', 'there is no "gte", did you mean get?'],
+    ['get pdos', 'Kubernetes has no "pdos"; did you mean pods?'],
+    ['get widgets', 'Kubernetes has no "widgets"; write those of others as PLURAL.GROUP'],
+    ['get all', '"all" is several kinds'],
+    ['get pods,svc', 'is not one kind'],
+    ['get pods a b', 'one object at a time'],
+    ['get pods/a b', 'one object at a time'],
+    ['apply -f x.yaml', 'files are not read'],
+    ['get pods --frobnicate', 'the flag "--frobnicate" is not known here'],
+    ['get pods -n', 'the flag -n has no value'],
+    ['cp a b', 'neither side of cp'],
+    ["get 'pods", 'a quote is not closed'],
+    ['constructor pods', 'there is no "constructor"'],
+    ['bind --raw /x', '"bind" does not go with a path'],
+  ])('"%s" is none', (words, problem) => {
+    expect(() => ask(words)).toThrow(WordsError)
+    expect(() => ask(words)).toThrow(problem)
+  })
+
+  test('a request line with two readings is refused as the gateway refuses it', () => {
+    expect(() => ask('GET /api//v1')).toThrow(StatusError)
+  })
+})
+
+test.each([
+  ['get  pods/web', ['get', 'pods/web']],
+  [`exec web -- sh -c 'echo "a b"'`, ['exec', 'web', '--', 'sh', '-c', 'echo "a b"']],
+  [`a"b c"d ''`, ['ab cd', '']],
+  [' ', []],
+])('%s is split as a shell does', (text, words) => {
+  expect(splitWords(text)).toEqual(words)
+})

@@ -1,0 +1,122 @@
+import { afterEach, describe, expect, it } from 'vitest'
+import { type StagedGateway, startStagedGateway } from '../support/staged-gateway.ts'
+
+const SOCKET = '/sockets/production'
+const RBAC = `${SOCKET}/apis/rbac.authorization.k8s.io/v1`
+const CONFIG_MAP = `${SOCKET}/api/v1/namespaces/default/configmaps/c`
+
+let gateway: StagedGateway
+
+afterEach(async () => {
+  await gateway.stop()
+})
+
+async function start(rules: string, forwardAs: 'connector' | 'subject' = 'connector'): Promise<void> {
+  const policy = `apiVersion: postern.dev/v1alpha1
+kind: Policy
+metadata: { name: developers }
+spec:
+  subjects: { groups: [payments-dev] }
+  rules:
+${rules}
+---
+apiVersion: postern.dev/v1alpha1
+kind: Policy
+metadata: { name: robots }
+spec: { subjects: { users: [robot@example.com] }, rules: [{ verbs: [get], resources: [configmaps] }] }
+`
+  gateway = await startStagedGateway({ policy, forwardAs })
+}
+
+const statusOf = async (...args: Parameters<StagedGateway['fetch']>): Promise<number> =>
+  (await gateway.fetch(...args)).statusCode
+
+describe('a server-side apply', () => {
+  const apply = { method: 'PATCH', headers: { 'Content-Type': 'application/apply-patch+yaml' }, body: '{}' }
+
+  it('needs the right to create beside the right to patch', async () => {
+    await start('  - { verbs: [patch], resources: [configmaps] }')
+    const { statusCode, body } = await gateway.fetch(CONFIG_MAP, apply)
+    expect(statusCode).toBe(403)
+    expect(body).toContain('cannot create resource \\"configmaps\\"')
+    expect(gateway.apiServer.seen).toEqual([])
+    expect(await statusOf(CONFIG_MAP, { ...apply, headers: { 'Content-Type': 'application/merge-patch+json' } })).toBe(
+      200,
+    )
+  })
+
+  it('passes with both', async () => {
+    await start('  - { verbs: [patch, create], resources: [configmaps] }')
+    expect(await statusOf(CONFIG_MAP, apply)).toBe(200)
+  })
+})
+
+describe('a write of RBAC objects with the connector’s identity', () => {
+  const create = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{}' }
+
+  it('needs the verb that Kubernetes would ask for, by name', async () => {
+    await start('  - { verbs: ["*"], resources: ["*"] }')
+    for (const resource of [
+      'clusterroles',
+      'clusterrolebindings',
+      'namespaces/default/roles',
+      'namespaces/default/rolebindings',
+    ]) {
+      const { statusCode, body } = await gateway.fetch(`${RBAC}/${resource}`, create)
+      expect(statusCode).toBe(403)
+      expect(body).toMatch(/cannot (?:escalate|bind) resource/)
+    }
+    expect(gateway.apiServer.seen).toEqual([])
+  })
+
+  it('passes with it', async () => {
+    await start('  - { verbs: [create, escalate, bind], resources: [clusterroles, clusterrolebindings] }')
+    expect(await statusOf(`${RBAC}/clusterroles`, create)).toBe(200)
+    expect(await statusOf(`${RBAC}/clusterrolebindings`, create)).toBe(200)
+  })
+
+  it('is left to the cluster’s own check where the subject is the one it sees', async () => {
+    await start('  - { verbs: [create], resources: [clusterroles] }', 'subject')
+    expect(await statusOf(`${RBAC}/clusterroles`, create)).toBe(200)
+  })
+})
+
+describe('kubectl --as', () => {
+  const as = (...lines: string[]) => ({
+    headers: Object.fromEntries(lines.map((line) => line.split('=', 2))) as Record<string, string>,
+  })
+
+  it('is decided as the one who was assumed, forwarded as them, and kept with both names', async () => {
+    await start('  - { verbs: [impersonate], resources: [users], resourceNames: [robot@example.com] }', 'subject')
+    const { statusCode, headers } = await gateway.fetch(CONFIG_MAP, as('Impersonate-User=robot@example.com'))
+    expect(statusCode).toBe(200)
+    const [seen] = gateway.apiServer.seen
+    expect(seen?.rawHeaders).toEqual(expect.arrayContaining(['Impersonate-User', 'robot@example.com']))
+    expect(seen?.rawHeaders).not.toContain('ana@example.com')
+    const events = async () => (await gateway.events()).filter(({ auditID }) => auditID === headers['audit-id'])
+    await expect.poll(events).toEqual([
+      expect.objectContaining({
+        user: expect.objectContaining({ username: 'ana@example.com' }) as unknown,
+        impersonatedUser: { username: 'robot@example.com' },
+      }),
+    ])
+  })
+
+  it('loses the sender’s own rights', async () => {
+    await start('  - { verbs: [impersonate, get], resources: [users, configmaps, secrets] }')
+    expect(await statusOf(`${SOCKET}/api/v1/namespaces/default/secrets/s`)).toBe(200)
+    expect(
+      await statusOf(`${SOCKET}/api/v1/namespaces/default/secrets/s`, as('Impersonate-User=robot@example.com')),
+    ).toBe(403)
+  })
+
+  it('is refused for anybody or any group that no rule names', async () => {
+    await start('  - { verbs: [impersonate], resources: [users], resourceNames: [robot@example.com] }')
+    expect(await statusOf(CONFIG_MAP, as('Impersonate-User=root@example.com'))).toBe(403)
+    expect(
+      await statusOf(CONFIG_MAP, as('Impersonate-User=robot@example.com', 'Impersonate-Group=system:masters')),
+    ).toBe(403)
+    expect(await statusOf(CONFIG_MAP, as('Impersonate-Group=payments-dev'))).toBe(400)
+    expect(gateway.apiServer.seen).toEqual([])
+  })
+})
