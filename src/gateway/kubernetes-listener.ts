@@ -27,6 +27,8 @@ export interface KubernetesListenerOptions {
 
 /** The request that an HTTP/1.1 connection is busy with. */
 interface Answering {
+  readonly request: IncomingMessage
+  readonly response: ServerResponse
   /** Serves the request that was sent behind it, which waits. */
   next: (() => void) | null
 }
@@ -146,7 +148,7 @@ export class KubernetesListener {
       }
       return
     }
-    const answering: Answering = { next: null }
+    const answering: Answering = { request, response, next: null }
     this.#answering.set(socket, answering)
     response.once('close', () => {
       this.#answering.delete(socket)
@@ -168,12 +170,14 @@ export class KubernetesListener {
   }
 
   /**
-   * Bytes that are no request, or not the whole of one in time. Amid an answer there is no place for another, and
-   * what follows the first such bytes is thrown away.
+   * Bytes that are no request, or not the whole of one in time. What follows the first such bytes is thrown away. Where
+   * they follow a whole request, or its answer has begun, another answer would be taken for that one.
    */
   #unreadable(error: Error & { code?: string }, client: Socket): void {
     if (client.writableEnded) return
-    if (!client.writable || error.code === 'ECONNRESET' || this.#answering.has(client)) client.destroy()
+    const busy = this.#answering.get(client)
+    const hasNoPlace = busy !== undefined && (busy.request.complete || busy.response.headersSent)
+    if (!client.writable || error.code === 'ECONNRESET' || hasNoPlace) client.destroy()
     else this.#gateway.refuseUnreadable(statusOfUnreadable(error.code), addressOf(client.remoteAddress), client)
   }
 

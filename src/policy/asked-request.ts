@@ -28,7 +28,8 @@ export function askedRequest(given: readonly string[]): AskedRequest {
   const line = sortWords(given)
   const [command] = line.words
   if (command === undefined) throw new WordsError('there are no words; write such as: get pods/web -n prod')
-  const raw = line.flags.get('raw') ?? (line.words[1]?.startsWith('/') === true ? line.words[1] : undefined)
+  const raw =
+    line.flags.get('raw') ?? (command !== 'cp' && line.words[1]?.startsWith('/') === true ? line.words[1] : undefined)
   if (raw !== undefined) return only(path(command, raw))
   if (line.flags.has('filename')) throw new WordsError('files are not read; name the resource in place of -f')
   const ask = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined

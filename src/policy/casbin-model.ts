@@ -1,4 +1,5 @@
 import type { Policy, Rule } from './policy-set.ts'
+import { isTemplate } from './templates.ts'
 import { ALL, groupTerm, resourceTerm, userTerm, verbTerm } from './request-terms.ts'
 
 /**
@@ -12,15 +13,15 @@ export const CASBIN_MODEL = `
 r = subjects, socket, verb, group, resource, namespace, name, conditions
 
 [policy_definition]
-p = rule, subjects, sockets, verbs, groups, resources, namespaces, names, conditions, eft
+p = rule, subjects, sockets, verbs, groups, resources, namespaces, ownNamespaces, names, ownNames, conditions, eft
 
 [policy_effect]
 e = some(where (p.eft == allow)) && !some(where (p.eft == deny))
 
 [matchers]
 m = p.rule != "" && \\
-  regexMatch(r.namespace, p.namespaces) && \\
-  regexMatch(r.name, p.names) && \\
+  (regexMatch(r.namespace, p.namespaces) || regexMatch(r.conditions, p.ownNamespaces)) && \\
+  (regexMatch(r.name, p.names) || regexMatch(r.conditions, p.ownNames)) && \\
   regexMatch(r.resource, p.resources) && \\
   regexMatch(r.verb, p.verbs) && \\
   regexMatch(r.group, p.groups) && \\
@@ -38,31 +39,57 @@ export interface PolicyLine {
   readonly groups: string
   readonly resources: string
   readonly namespaces: string
+  /** The templates, one of which may resolve to the namespace instead; read from the term `conditions`. */
+  readonly ownNamespaces: string
   readonly names: string
+  readonly ownNames: string
   readonly conditions: string
   readonly eft: 'allow' | 'deny'
 }
 
 const ANY = '^'
 
-/** The line of one rule. `condition` is the identifier of what its policy demands, empty for nothing. */
-export function policyLine(policy: Policy, rule: Rule, condition: string): PolicyLine {
+const NOTHING = '(?!)'
+
+/** What the line of a rule refers to by name. */
+export interface LineReferences {
+  /** Of what its policy demands; empty for nothing. */
+  readonly condition: string
+  /** Of the templates among its namespaces. */
+  readonly namespaces: readonly string[]
+  /** Of the templates among its names. */
+  readonly names: readonly string[]
+}
+
+/** The line of one rule. */
+export function policyLine(policy: Policy, rule: Rule, references: LineReferences): PolicyLine {
   const { groups, users } = policy.subjects
   const deny = rule.effect === 'deny'
   return {
     rule: rule.id,
-    subjects: ` (?:${[...users.map(userTerm), ...groups.map(groupTerm)].map(literal).join('|')}) `,
+    subjects: between([...users.map(userTerm), ...groups.map(groupTerm)]),
     sockets: oneOf(policy.sockets, (socket) => glob(socket)),
     verbs: oneOf(rule.verbs, (verb) => (verb === '*' ? `${deny ? '/?' : ''}[^/]+` : literal(verbTerm(verb)))),
     ...('resources' in rule
       ? {
-          groups: rule.apiGroups?.includes('*') === true ? ANY : oneOf(rule.apiGroups, literal),
-          resources: oneOf(rule.resources, (resource) => resourcePattern(resource, deny)),
-          namespaces: oneOf(rule.namespaces, glob, deny),
-          names: oneOf(rule.resourceNames, glob, deny),
+          groups: without(
+            rule.except?.apiGroups?.map(groupPattern),
+            rule.apiGroups?.includes('*') === true ? ANY : oneOf(rule.apiGroups, literal),
+          ),
+          resources: without(
+            rule.except?.resources?.map((resource) => exceptedResource(resource, deny)),
+            oneOf(rule.resources, (resource) => resourcePattern(resource, deny)),
+          ),
+          namespaces: without(excepted(rule.except?.namespaces, deny ? [] : [ALL]), oneOf(rule.namespaces, glob, deny)),
+          names: without(
+            excepted(rule.except?.resourceNames, deny ? [] : [ALL, '']),
+            oneOf(rule.resourceNames, glob, deny),
+          ),
         }
       : { groups: ANY, resources: oneOf(rule.nonResourceURLs, pathPattern), namespaces: ANY, names: ANY }),
-    conditions: condition === '' ? ANY : ` ${literal(condition)} `,
+    ownNamespaces: between(references.namespaces),
+    ownNames: between(references.names),
+    conditions: references.condition === '' ? ANY : between([references.condition]),
     eft: rule.effect,
   }
 }
@@ -70,9 +97,37 @@ export function policyLine(policy: Policy, rule: Rule, condition: string): Polic
 /** A deny matches a request over all names or namespaces, since it includes what is denied; an allow does not. */
 function oneOf(values: readonly string[] | undefined, pattern: (value: string) => string, spanning = false): string {
   if (values === undefined) return ANY
-  const patterns = values.map(pattern)
+  const patterns = values.filter((value) => !isTemplate(value)).map(pattern)
   if (spanning) patterns.push(ALL)
+  if (patterns.length === 0) return NOTHING
   return `^(?:${patterns.join('|')})$`
+}
+
+/** One of these words between spaces. A space at the end of a field is lost in a CSV file, so it is escaped. */
+function between(words: readonly string[]): string {
+  return words.length === 0 ? NOTHING : `\\x20(?:${words.map(literal).join('|')})\\x20`
+}
+
+/** A pattern that is not for what any of the others matches whole. */
+function without(patterns: readonly string[] | undefined, pattern: string): string {
+  if (patterns === undefined) return pattern
+  const rest = pattern === ANY ? '' : pattern.slice(1)
+  return `^(?!(?:${patterns.join('|')})$)${rest}`
+}
+
+/** What is excepted from an allow includes requests that may reach it by another name. */
+function excepted(values: readonly string[] | undefined, more: readonly string[]): readonly string[] | undefined {
+  return values === undefined ? undefined : [...values.map(glob), ...more]
+}
+
+function groupPattern(group: string): string {
+  return group === '*' ? '[\\s\\S]*' : literal(group)
+}
+
+/** An exception from an allow takes subresources with it, however dangerous; one from a deny is as narrow as an allow. */
+function exceptedResource(written: string, deny: boolean): string {
+  if (deny || written.includes('/')) return resourcePattern(written, false)
+  return `${written === '*' ? '[^/]+' : literal(written)}(?://?[^/]+)?`
 }
 
 function resourcePattern(written: string, deny: boolean): string {

@@ -10,7 +10,9 @@ const line = (rule: string, verbs: string, eft: string): string[] => [
   '^',
   '^',
   '^',
+  '(?!)',
   '^',
+  '(?!)',
   '^',
   eft,
 ]

@@ -8,8 +8,34 @@ import type { RequestTerms } from './request-terms.ts'
 export type CasbinFields = string[]
 
 export function casbinLine(line: PolicyLine): CasbinFields {
-  const { rule, subjects, sockets, verbs, groups, resources, namespaces, names, conditions, eft } = line
-  return [rule, subjects, sockets, verbs, groups, resources, namespaces, names, conditions, eft]
+  const {
+    rule,
+    subjects,
+    sockets,
+    verbs,
+    groups,
+    resources,
+    namespaces,
+    ownNamespaces,
+    names,
+    ownNames,
+    conditions,
+    eft,
+  } = line
+  return [
+    rule,
+    subjects,
+    sockets,
+    verbs,
+    groups,
+    resources,
+    namespaces,
+    ownNamespaces,
+    names,
+    ownNames,
+    conditions,
+    eft,
+  ]
 }
 
 export function casbinRequest(terms: RequestTerms): CasbinFields {

@@ -1,3 +1,4 @@
+import type { Subject } from '../kube/subject.ts'
 import type { Condition } from './conditions.ts'
 import { compileConditions } from './conditions.ts'
 import { casbinLine } from './casbin.ts'
@@ -7,6 +8,8 @@ import type { PolicyLine } from './casbin-model.ts'
 import type { CompilePattern } from './pattern-compiler.ts'
 import type { Policy, Rule } from './policy-set.ts'
 import type { RequestTerms } from './request-terms.ts'
+import { compileTemplate, isTemplate } from './templates.ts'
+import type { Template } from './templates.ts'
 
 /** A rule with everything that is known of it before the first request. */
 export interface CompiledRule {
@@ -22,6 +25,8 @@ export interface CompiledRule {
   readonly patterns: Readonly<Record<keyof RequestTerms, RegExp>>
   /** What its policy demands of the circumstances; null for nothing. */
   readonly condition: NamedCondition | null
+  /** Namespaces and names that it has besides, each another for each subject. */
+  readonly templates: { readonly namespace: readonly NamedTemplate[]; readonly name: readonly NamedTemplate[] }
 }
 
 export interface NamedCondition extends Condition {
@@ -29,19 +34,38 @@ export interface NamedCondition extends Condition {
   readonly id: string
 }
 
+export interface NamedTemplate extends Template {
+  /** The same for the same entry. Without spaces. */
+  readonly id: string
+}
+
+/** Whether one of the templates stands for this name to a subject. */
+export function resolves(templates: readonly NamedTemplate[], subject: Subject, name: string): boolean {
+  return templates.some((template) => template.matches(subject, name))
+}
+
 /** In the order of the policies. */
 export function compileRules(policies: readonly Policy[], compile: CompilePattern): readonly CompiledRule[] {
   const conditions = new Map<string, NamedCondition>()
+  const known = new Map<string, NamedTemplate>()
   const total = policies.reduce((sum, policy) => sum + policy.rules.length, 0)
   const compiled: CompiledRule[] = []
   for (const policy of policies) {
     const condition = namedCondition(policy, conditions)
     for (const rule of policy.rules) {
-      const line = policyLine(policy, rule, condition?.id ?? '')
+      const templates = {
+        namespace: namedTemplates('resources' in rule ? rule.namespaces : undefined, known),
+        name: namedTemplates('resources' in rule ? rule.resourceNames : undefined, known),
+      }
+      const line = policyLine(policy, rule, {
+        condition: condition?.id ?? '',
+        namespaces: templates.namespace.map(({ id }) => `namespace-${id}`),
+        names: templates.name.map(({ id }) => `name-${id}`),
+      })
       const ordinal = compiled.length
       const rank = rule.effect === 'deny' ? ordinal : 2 * total - ordinal
       const patterns = patternsOf(line, compile)
-      compiled.push({ policy, rule, ordinal, rank, line, casbinLine: casbinLine(line), patterns, condition })
+      compiled.push({ policy, rule, ordinal, rank, line, casbinLine: casbinLine(line), patterns, condition, templates })
     }
   }
   return compiled
@@ -58,6 +82,19 @@ function patternsOf(line: PolicyLine, compile: CompilePattern): CompiledRule['pa
     name: compile(line.names),
     conditions: compile(line.conditions),
   }
+}
+
+function namedTemplates(
+  entries: readonly string[] | undefined,
+  known: Map<string, NamedTemplate>,
+): readonly NamedTemplate[] {
+  return (entries ?? []).filter(isTemplate).map((entry) => {
+    const existing = known.get(entry)
+    if (existing !== undefined) return existing
+    const template = { ...compileTemplate(entry), id: `template-${known.size + 1}` }
+    known.set(entry, template)
+    return template
+  })
 }
 
 function namedCondition({ conditions }: Policy, known: Map<string, NamedCondition>): NamedCondition | null {

@@ -2,6 +2,7 @@ import { BlockList, isIP } from 'node:net'
 import { z } from 'zod'
 import { excerpt } from '../kube/quote.ts'
 import type { Attributes } from './authorizer.ts'
+import { EXTRA_KEY } from './templates.ts'
 
 const addressRange = z
   .string({ error: 'an address range such as 10.0.0.0/8' })
@@ -27,7 +28,7 @@ export const instant = z
   })
 
 /** Key of a further claim, as `claimMappings.extra` names it. */
-export const extraKey = z.string().regex(/^[a-z0-9](?:[a-z0-9._/-]{0,251}[a-z0-9])?$/, {
+export const extraKey = z.string().regex(new RegExp(`^${EXTRA_KEY}$`), {
   error: 'a key in lower case, as claimMappings.extra names it',
 })
 

@@ -1,5 +1,7 @@
 import { excerpt } from '../kube/quote.ts'
+import type { Subject } from '../kube/subject.ts'
 import type { NearestRule } from './authorizer.ts'
+import { resolves } from './compiled-rule.ts'
 import type { CompiledRule } from './compiled-rule.ts'
 import { ALL } from './request-terms.ts'
 import type { RequestTerms } from './request-terms.ts'
@@ -15,12 +17,16 @@ type Part = (typeof PARTS)[number]
  * The rules that come closest to allowing a request that none allows: first those that lack the fewest parts, then those
  * that lack the lesser ones, then in the order of the policies.
  */
-export function nearestRules(rules: readonly CompiledRule[], terms: RequestTerms): readonly NearestRule[] {
+export function nearestRules(
+  rules: readonly CompiledRule[],
+  terms: RequestTerms,
+  subject: Subject,
+): readonly NearestRule[] {
   const nearest: { readonly rule: CompiledRule; readonly distance: number }[] = []
   for (const rule of rules) {
     if (rule.rule.effect === 'deny' || 'resources' in rule.rule === terms.resource.startsWith('/')) continue
     const limit = nearest[MAX_NEAREST - 1]?.distance ?? Infinity
-    const distance = distanceOf(rule, terms, limit)
+    const distance = distanceOf(rule, terms, subject, limit)
     if (distance >= limit) continue
     const place = nearest.findIndex((other) => distance < other.distance)
     nearest.splice(place < 0 ? nearest.length : place, 0, { rule, distance })
@@ -29,22 +35,23 @@ export function nearestRules(rules: readonly CompiledRule[], terms: RequestTerms
   return nearest.map(({ rule }) => ({
     rule: rule.rule.id,
     location: rule.rule.location,
-    missing: PARTS.flatMap((part) => (lacks(rule, part, terms) ? [phrase(rule, part, terms)] : [])),
+    missing: PARTS.flatMap((part) => (lacks(rule, part, terms, subject) ? [phrase(rule, part, terms)] : [])),
   }))
 }
 
 /** Grows with the number of parts that a rule lacks and then with their weight. Inexact from `limit` on. */
-function distanceOf(rule: CompiledRule, terms: RequestTerms, limit: number): number {
+function distanceOf(rule: CompiledRule, terms: RequestTerms, subject: Subject, limit: number): number {
   let distance = 0
   for (let weight = PARTS.length - 1; weight >= 0 && distance < limit; weight -= 1) {
     const part = PARTS[weight]
-    if (part !== undefined && lacks(rule, part, terms)) distance += 100 + weight
+    if (part !== undefined && lacks(rule, part, terms, subject)) distance += 100 + weight
   }
   return distance
 }
 
-function lacks({ patterns }: CompiledRule, part: Part, terms: RequestTerms): boolean {
-  return !patterns[part].test(terms[part])
+function lacks({ patterns, templates }: CompiledRule, part: Part, terms: RequestTerms, subject: Subject): boolean {
+  if (patterns[part].test(terms[part])) return false
+  return !((part === 'namespace' || part === 'name') && resolves(templates[part], subject, terms[part]))
 }
 
 function phrase({ rule, condition }: CompiledRule, part: Part, terms: RequestTerms): string {

@@ -65,19 +65,20 @@ class CasbinAuthorizer implements PolicyAuthorizer {
       return this.#noOpinion('no rule allows a name longer than any in Kubernetes')
     }
     const audiences = this.#index.audiences(subject, socket)
+    const asked = requestInfoTerms(requestInfo)
+    const found = this.#index.candidates(audiences, asked)
     const terms: RequestTerms = {
-      ...requestInfoTerms(requestInfo),
+      ...asked,
       subjects: this.#termsOf(subject),
       socket,
-      conditions: conditionsThatHold(audiences, attributes),
+      conditions: conditionsThatHold(audiences, attributes) + templatesThatResolve(found, subject, asked),
     }
-    const found = this.#index.candidates(audiences, terms)
     const decisive = this.#decide(found, terms)
     if (decisive?.rule.effect === 'deny') return this.#opinion(decisive, {})
     if (decisive !== null) return this.#opinion(decisive, this.#obligations(found, terms))
 
     if (!this.mayReach(subject, socket)) return this.#noOpinion('no rule allows this user anything on this socket')
-    return this.#noOpinion('no rule allows it', () => nearestRules(this.#documented(subject, socket), terms))
+    return this.#noOpinion('no rule allows it', () => nearestRules(this.#documented(subject, socket), terms, subject))
   }
 
   decisionKey(attributes: Attributes): string {
@@ -94,11 +95,11 @@ class CasbinAuthorizer implements PolicyAuthorizer {
   }
 
   summary(subject: Subject, socket: string): readonly string[] {
-    return summarizeRules(this.#documented(subject, socket))
+    return summarizeRules(this.#documented(subject, socket), subject)
   }
 
   rulesFor(subject: Subject, socket: string, namespace: string): FlatRules {
-    return flattenRules(this.#concerning(subject, socket), namespace)
+    return flattenRules(this.#concerning(subject, socket), subject, namespace)
   }
 
   /** The rule that decides, or null when none has an opinion. */
@@ -167,6 +168,20 @@ class CasbinAuthorizer implements PolicyAuthorizer {
 
 function hasSession({ rule }: CompiledRule): boolean {
   return 'session' in rule && rule.session !== undefined
+}
+
+/** Names of the templates of these rules that stand for the namespace or the name, each between spaces. */
+export function templatesThatResolve(
+  rules: readonly CompiledRule[],
+  subject: Subject,
+  { namespace, name }: Pick<RequestTerms, 'namespace' | 'name'>,
+): string {
+  let resolving = ''
+  for (const { templates } of rules) {
+    for (const { id, matches } of templates.namespace) if (matches(subject, namespace)) resolving += ` namespace-${id} `
+    for (const { id, matches } of templates.name) if (matches(subject, name)) resolving += ` name-${id} `
+  }
+  return resolving
 }
 
 /** The identifiers of the conditions that hold, each between spaces; empty when none does or none is asked for. */

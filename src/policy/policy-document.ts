@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { duration } from '../document/duration.ts'
+import { TEMPLATE, isTemplate } from './templates.ts'
 import { callerAddress, conditionsSchema, extraKey, instant } from './conditions.ts'
 
 /** A `*` more would let a long name of a caller's choosing cost much to match. */
@@ -47,9 +48,21 @@ const namespacePattern = word(
   /^[a-z0-9*](?:[a-z0-9*-]{0,61}[a-z0-9*])?$/,
 ).regex(GLOB, { error: 'at most two "*"' })
 
+const namespaceEntry = word(
+  'a namespace, in which up to two "*" stand for any characters and one {{ subject.username }} for who asks',
+  new RegExp(`^(?:[a-z0-9*](?:[a-z0-9*-]{0,61}[a-z0-9*])?|[a-z0-9*-]{0,62}${TEMPLATE}[a-z0-9*-]{0,62})$`),
+).regex(GLOB, { error: 'at most two "*"' })
+
+const NAME_CHARACTER = String.raw`[^\s/%?[\]{}\p{Cc}]`
+
 const namePattern = word(
   'the name of an object, in which up to two "*" stand for any characters',
-  /^[^\s/%?[\]{}\p{Cc}]{1,253}$/u,
+  new RegExp(`^${NAME_CHARACTER}{1,253}$`, 'u'),
+).regex(GLOB, { error: 'at most two "*"' })
+
+const nameEntry = word(
+  'the name of an object, in which up to two "*" stand for any characters and one {{ subject.username }} for who asks',
+  new RegExp(`^(?:${NAME_CHARACTER}{1,253}|${NAME_CHARACTER}{0,253}${TEMPLATE}${NAME_CHARACTER}{0,253})$`, 'u'),
 ).regex(GLOB, { error: 'at most two "*"' })
 
 const nonResourceURL = word(
@@ -86,6 +99,29 @@ const sessionSchema = z
   .readonly()
   .describe('What is demanded of an exec, attach or port-forward that the rule allows.')
 
+const exceptSchema = z
+  .strictObject({
+    apiGroups: some(apiGroup).optional().describe('API groups that the rule is not about.'),
+    resources: some(resource)
+      .optional()
+      .describe('Resources that the rule is not about; in a rule that allows, their subresources included.'),
+    namespaces: some(namespacePattern)
+      .optional()
+      .describe('Namespaces that the rule is not about; `*` stands for any characters.'),
+    resourceNames: some(namePattern)
+      .optional()
+      .describe('Names of objects that the rule is not about; `*` stands for any characters.'),
+  })
+  .refine((except) => Object.keys(except).length > 0, {
+    error: 'is empty',
+    params: { expected: 'one of apiGroups, resources, namespaces, resourceNames' },
+    when: ({ issues }) => issues.length === 0,
+  })
+  .readonly()
+  .describe(
+    'What the rule is not about: a request that any of these lists matches. Another rule may still allow or deny it.',
+  )
+
 const resourceRuleSchema = z
   .strictObject({
     effect,
@@ -96,18 +132,19 @@ const resourceRuleSchema = z
         'out credentials: pods/exec, pods/attach, pods/portforward, pods/ephemeralcontainers, */proxy and ' +
         'serviceaccounts/token are granted only by name, as in `pods/exec`, `pods/*` or `*/*`.',
     ),
-    namespaces: some(namespacePattern)
+    namespaces: some(namespaceEntry)
       .optional()
       .describe(
         'Namespaces; `*` stands for any characters. Default: any, and also requests over all namespaces and ' +
           'cluster-scoped objects, which no entry of this list allows.',
       ),
-    resourceNames: some(namePattern)
+    resourceNames: some(nameEntry)
       .optional()
       .describe(
         'Names of objects; `*` stands for any characters. Default: any. No entry allows a request that carries no ' +
           'name: create, deletecollection, and list and watch without the field selector `metadata.name=NAME`.',
       ),
+    except: exceptSchema.optional(),
     session: sessionSchema.optional(),
   })
   .refine((rule) => rule.effect === 'allow' || rule.session === undefined, {
@@ -116,6 +153,15 @@ const resourceRuleSchema = z
     params: { expected: 'it only in rules that allow' },
     when: ({ value }) => typeof value === 'object' && value !== null,
   })
+  .refine(
+    ({ effect: says, namespaces = [], resourceNames = [] }) =>
+      says === 'allow' || ![...namespaces, ...resourceNames].some(isTemplate),
+    {
+      error: 'denies by a template, which denies nothing where it stands for nothing',
+      params: { expected: 'templates only in rules that allow' },
+      when: ({ issues }) => issues.length === 0,
+    },
+  )
   .readonly()
 
 const nonResourceRuleSchema = z

@@ -68,7 +68,7 @@ describe('the rules for a self review', () => {
 
   test.each<[name: string, who: ReturnType<typeof subject>, error: string]>([
     ['rules that deny', subject('x', 'dev', 'ops'), 'rules that deny are not listed'],
-    ['conditions', subject('night'), 'some rules depend on the time or the source address'],
+    ['conditions', subject('night'), 'some rules depend on the time, the source address or claims'],
   ])('are incomplete with %s', (_, who, evaluationError) => {
     expect(authorizer.rulesFor(who, 'production', 'default')).toMatchObject({ incomplete: true, evaluationError })
   })

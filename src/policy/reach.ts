@@ -1,6 +1,9 @@
-import type { CompiledRule } from './compiled-rule.ts'
+import type { Subject } from '../kube/subject.ts'
+import { resolves } from './compiled-rule.ts'
+import type { CompiledRule, NamedTemplate } from './compiled-rule.ts'
 import { DISCOVERY } from './discovery-policy.ts'
 import type { ResourceRule } from './policy-document.ts'
+import { isTemplate } from './templates.ts'
 
 /**
  * What a subject may do on a socket, in the shape of `SubjectRulesReviewStatus`.
@@ -26,18 +29,28 @@ export interface FlatRules {
 }
 
 /** The rules that allow something in a namespace; those for objects at the cluster scope are in every namespace. */
-export function flattenRules(rules: readonly CompiledRule[], namespace: string): FlatRules {
-  const allowing = rules.filter(({ rule, patterns }) => rule.effect === 'allow' && patterns.namespace.test(namespace))
+export function flattenRules(rules: readonly CompiledRule[], subject: Subject, namespace: string): FlatRules {
+  const allowing = rules.filter(
+    ({ rule, patterns, templates }) =>
+      rule.effect === 'allow' &&
+      (patterns.namespace.test(namespace) || resolves(templates.namespace, subject, namespace)),
+  )
   const reasons = [
     ...(rules.some(({ rule }) => rule.effect === 'deny') ? ['rules that deny are not listed'] : []),
     ...(rules.some(({ condition }) => condition !== null)
-      ? ['some rules depend on the time or the source address']
+      ? ['some rules depend on the time, the source address or claims']
+      : []),
+    ...(allowing.some(({ rule }) => 'except' in rule && rule.except !== undefined)
+      ? ['some rules have exceptions']
       : []),
   ]
   return {
-    resourceRules: allowing.flatMap(({ rule }) => {
+    resourceRules: allowing.flatMap((compiled) => {
+      const { rule } = compiled
       if (!('resources' in rule)) return []
-      const { verbs, apiGroups = ['*'], resources, resourceNames } = rule
+      const { verbs, apiGroups = ['*'], resources } = rule
+      const resourceNames = entriesFor(rule.resourceNames, compiled.templates.name, subject)
+      if (resourceNames?.length === 0) return []
       return [{ verbs, apiGroups, resources, ...(resourceNames === undefined ? {} : { resourceNames }) }]
     }),
     nonResourceRules: allowing.flatMap(({ rule }) => {
@@ -63,12 +76,30 @@ export function isBuiltIn({ policy }: CompiledRule): boolean {
 const MAX_NAMESPACES = 3
 
 /** What the rules allow, in short: `read`, `write in default`, `exec in default, payments`. Denials are left out. */
-export function summarizeRules(rules: readonly CompiledRule[]): readonly string[] {
-  const resourceRules = rules.flatMap(({ rule }) => ('resources' in rule && rule.effect === 'allow' ? [rule] : []))
+export function summarizeRules(rules: readonly CompiledRule[], subject: Subject): readonly string[] {
+  const resourceRules = rules.flatMap(({ rule, templates }): ResourceRule[] => {
+    if (!('resources' in rule) || rule.effect === 'deny') return []
+    const namespaces = entriesFor(rule.namespaces, templates.namespace, subject)
+    return namespaces?.length === 0 ? [] : [{ ...rule, namespaces }]
+  })
   return Object.entries(WORDS).flatMap(([word, covers]) => {
     const scopes = resourceRules.filter(covers).map((rule) => rule.namespaces)
     return scopes.length === 0 ? [] : [`${word}${inNamespaces(scopes)}`]
   })
+}
+
+/** A list as it is for one subject. */
+function entriesFor(
+  entries: readonly string[] | undefined,
+  templates: readonly NamedTemplate[],
+  subject: Subject,
+): readonly string[] | undefined {
+  return entries === undefined
+    ? undefined
+    : [
+        ...entries.filter((entry) => !isTemplate(entry)),
+        ...templates.flatMap((template) => template.patternsFor(subject)),
+      ]
 }
 
 const WORDS: Readonly<Record<string, (rule: ResourceRule) => boolean>> = {

@@ -23,7 +23,10 @@ export interface RequestTerms {
   readonly namespace: string
   /** Empty when there is none; `/` for a request over all names. */
   readonly name: string
-  /** The conditions that hold, each between spaces. */
+  /**
+   * Each between spaces: the conditions that hold, and the templates that stand for the namespace or for the name
+   * (`namespace-template-1`).
+   */
   readonly conditions: string
 }
 

@@ -1,5 +1,6 @@
 import type { Subject } from '../kube/subject.ts'
 import type { CompiledRule, NamedCondition } from './compiled-rule.ts'
+import { isTemplate } from './templates.ts'
 import { allowsAnything } from './reach.ts'
 import { ALL, groupTerm, subjectTerms, userTerm } from './request-terms.ts'
 import type { RequestInfoTerms } from './request-terms.ts'
@@ -71,7 +72,11 @@ export class RuleIndex {
     const found = new Set<CompiledRule>()
     this.#root.collect(audiences, lookups(terms), 0, found)
     return [...found]
-      .filter(({ patterns }) => patterns.namespace.test(terms.namespace) && patterns.name.test(terms.name))
+      .filter(
+        ({ patterns, templates }) =>
+          (patterns.namespace.test(terms.namespace) || templates.namespace.length > 0) &&
+          (patterns.name.test(terms.name) || templates.name.length > 0),
+      )
       .sort((a, b) => a.rank - b.rank)
   }
 }
@@ -138,7 +143,7 @@ function places(levels: readonly (readonly string[])[]): number {
 }
 
 function exactWords(patterns: readonly string[] | undefined, spanning: boolean): readonly string[] {
-  if (patterns === undefined || patterns.some((pattern) => pattern.includes('*'))) return [ANY]
+  if (patterns === undefined || patterns.some((pattern) => pattern.includes('*') || isTemplate(pattern))) return [ANY]
   return spanning ? [...patterns, ALL] : patterns
 }
 

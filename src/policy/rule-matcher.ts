@@ -1,5 +1,6 @@
+import type { Subject } from '../kube/subject.ts'
 import type { Attributes } from './authorizer.ts'
-import { compileRules } from './compiled-rule.ts'
+import { compileRules, resolves } from './compiled-rule.ts'
 import type { CompiledRule } from './compiled-rule.ts'
 import type { Circumstance } from './conditions.ts'
 import { createPatternCompiler } from './pattern-compiler.ts'
@@ -19,7 +20,7 @@ export function createRuleMatcher({ policies }: PolicySet): RuleMatcher {
   const rules = compileRules(policies, createPatternCompiler())
   const matching = (attributes: Attributes): readonly CompiledRule[] => {
     const terms = termsOf(attributes)
-    return rules.filter((rule) => matches(rule, terms))
+    return rules.filter((rule) => matches(rule, terms, attributes.subject))
   }
   return {
     matching,
@@ -35,14 +36,14 @@ function termsOf({ subject, requestInfo, socket }: Attributes): Terms {
   return { ...requestInfoTerms(requestInfo), subjects: ` ${subjectTerms(subject).join(' ')} `, socket }
 }
 
-function matches({ patterns }: CompiledRule, terms: Terms): boolean {
+function matches({ patterns, templates }: CompiledRule, terms: Terms, subject: Subject): boolean {
   return (
     patterns.subjects.test(terms.subjects) &&
     patterns.socket.test(terms.socket) &&
     patterns.verb.test(terms.verb) &&
     patterns.group.test(terms.group) &&
     patterns.resource.test(terms.resource) &&
-    patterns.namespace.test(terms.namespace) &&
-    patterns.name.test(terms.name)
+    (patterns.namespace.test(terms.namespace) || resolves(templates.namespace, subject, terms.namespace)) &&
+    (patterns.name.test(terms.name) || resolves(templates.name, subject, terms.name))
   )
 }

@@ -118,8 +118,8 @@ const others: readonly Denial[] = [
     nothingAllows,
   ],
   ['ana', 'get nodes', cannot('list', 'nodes', '', anywhere), nothingAllows],
-  ['ana', 'get pods --as=admin@example.com', cannot('list', 'pods', '', inDefault), '--as'],
-  ['admin', 'get pods --as=ana@example.com --as-group=system:masters', cannot('list', 'pods', '', inDefault), '--as'],
+  ['ana', 'get pods --as=admin@example.com', cannot('impersonate', 'users', '', anywhere), nothingAllows],
+  ['admin', 'get pods --as=ana@example.com', cannot('impersonate', 'users', '', anywhere), nothingAllows],
 ].map(([as = '', argv = '', sentence = '', reason = '']) => ({
   as: as as PersonName,
   argv: words(argv),
