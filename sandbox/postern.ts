@@ -8,6 +8,8 @@ const posternCommand: readonly [string, string] = [
   fileURLToPath(new URL('../src/cli/main.ts', import.meta.url)),
 ]
 
+const endsWithParent = new URL('./ends-with-parent.ts', import.meta.url).href
+
 export interface PosternRun {
   readonly exitCode: number
   readonly stdout: string
@@ -24,8 +26,8 @@ export interface PosternOptions {
 /** Starts `postern ARGS…`. The process is its caller's to end; it ends with this one when that is killed. */
 export function spawnPostern(args: readonly string[], options: PosternOptions = {}): ChildProcess {
   const [node, main] = posternCommand
-  return spawn(node, [...(options.nodeFlags ?? []), main, ...args], {
-    stdio: ['ignore', 'pipe', 'pipe'],
+  return spawn(node, [...(options.nodeFlags ?? []), '--import', endsWithParent, main, ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...options.environment },
   })
 }

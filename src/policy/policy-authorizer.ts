@@ -55,7 +55,9 @@ class CasbinAuthorizer implements PolicyAuthorizer {
     this.#casbin = new CasbinDecider(compile)
     this.#rules = new Map(rules.map((rule) => [rule.rule.id, rule]))
     this.#index = new RuleIndex(rules)
-    this.#namesMatter = rules.some(({ rule }) => 'resources' in rule && rule.resourceNames !== undefined)
+    this.#namesMatter = rules.some(
+      ({ rule }) => 'resources' in rule && (rule.resourceNames ?? rule.except?.resourceNames) !== undefined,
+    )
   }
 
   authorize(attributes: Attributes): Decision {

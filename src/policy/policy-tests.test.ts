@@ -4,7 +4,7 @@ import { loadPolicies } from './policy-set.ts'
 import { runPolicyTests } from './policy-tests.ts'
 
 function report(spec: string, ...tests: readonly string[]) {
-  const text = `${policyText('p', spec)}tests:\n${tests.map((test) => `- { name: t, as: { user: ana }, ${test} }\n`).join('')}`
+  const text = `${policyText('p', spec)}tests:\n${tests.map((given) => `- { name: t, as: { user: ana }, ${given} }\n`).join('')}`
   return runPolicyTests(loadPolicies([{ file: 'p.yaml', text }]))
 }
 

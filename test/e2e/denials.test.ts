@@ -64,7 +64,8 @@ const viewers: readonly Denial[] = [
   ['delete pods --selector=app=web', cannot('delete', 'pods', '', inDefault)],
   ['delete --raw /api/v1/namespaces/default/pods', cannot('deletecollection', 'pods', '', inDefault)],
   ['logs toolbox', cannot('get', 'pods/log', '', inDefault)],
-  ['logs toolbox --follow', cannot('get', 'pods/log', '', inDefault)],
+  // The newest kubectls ask again until a time is over, whatever the refusal.
+  ['logs toolbox --follow --pod-running-timeout=1s', cannot('get', 'pods/log', '', inDefault)],
 ].map(([argv = '', sentence = '', input]) => ({
   as: 'omar',
   argv: words(argv),

@@ -80,7 +80,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
       policies: ['policies.yaml'],
       issuer,
     },
-    { nodeFlags: ['--trace-warnings', '--import', '/tmp/mut.mjs'] },
+    { nodeFlags: ['--trace-warnings'] },
   )
   resources.defer(async () => {
     await stopWithin(connector, stopWithinMs)

@@ -16,15 +16,11 @@ describe('in a request line', () => {
     'ftp://localhost/',
     '*',
   ])('%s is refused', async (target) => {
-    const { answers } = await attacked.write(attacked.head('GET', target), { answers: 1 })
-    expect(answers).toHaveLength(1)
-    for (const answer of answers) await attacked.expectRefused(answer, BAD_REQUEST)
+    await attacked.expectRefused(await attacked.writeForOne(attacked.head('GET', target)), BAD_REQUEST)
   })
 
   test('OPTIONS * is not the whole API', async () => {
-    const { answers } = await attacked.write(attacked.head('OPTIONS', '*'), { answers: 1 })
-    for (const answer of answers) await attacked.expectRefused(answer, BAD_REQUEST)
-    expect(answers).toHaveLength(1)
+    await attacked.expectRefused(await attacked.writeForOne(attacked.head('OPTIONS', '*')), BAD_REQUEST)
   })
 
   test.each(['evil.example:443', '127.0.0.1:6443', '[::1]:6443'])('CONNECT %s opens no way', async (authority) => {
@@ -39,12 +35,8 @@ describe('in a request line', () => {
 })
 
 test('the Host header never picks the API server', async () => {
-  const { answers } = await attacked.write(
-    `GET ${PODS} HTTP/1.1\r\nHost: evil.example\r\nAuthorization: Bearer ${attacked.gateway.token}\r\n\r\n`,
-    { answers: 1 },
-  )
-  const [answer] = answers
-  if (answer === undefined) throw new Error('no answer')
-  const { rawHeaders } = attacked.expectForwarded(answer)
+  const { token } = attacked.gateway
+  const head = `GET ${PODS} HTTP/1.1\r\nHost: evil.example\r\nAuthorization: Bearer ${token}\r\n\r\n`
+  const { rawHeaders } = attacked.expectForwarded(await attacked.writeForOne(head))
   expect(rawHeaders.join()).not.toContain('evil')
 })

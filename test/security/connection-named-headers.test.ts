@@ -14,27 +14,21 @@ test.each([
   ['ours in a second line', ['Connection: keep-alive', 'Connection: Impersonate-User']],
   ['ours by the old name', ['Proxy-Connection: Impersonate-User']],
 ])('with %s in Connection the subject’s name stays on', async (_, lines) => {
-  const { answers } = await attacked.write(attacked.head('GET', `${NAMESPACE}/pods`, lines), { answers: 1 })
-  for (const answer of answers) {
-    const seen = attacked.expectForwarded(answer)
-    expect(valuesOf(seen, 'impersonate-user')).toEqual(['ana@example.com'])
-    expect(valuesOf(seen, 'impersonate-group')).toEqual(['payments-dev'])
-    expect(valuesOf(seen, 'authorization')).toEqual([`Bearer ${attacked.apiServer.token}`])
-    expect(valuesOf(seen, 'audit-id')).toHaveLength(1)
-    expect(namesOf(seen)).not.toContain('connection')
-    expect(namesOf(seen)).not.toContain('proxy-connection')
-  }
-  expect(answers).toHaveLength(1)
+  const answer = await attacked.writeForOne(attacked.head('GET', `${NAMESPACE}/pods`, lines))
+  const seen = attacked.expectForwarded(answer)
+  expect(valuesOf(seen, 'impersonate-user')).toEqual(['ana@example.com'])
+  expect(valuesOf(seen, 'impersonate-group')).toEqual(['payments-dev'])
+  expect(valuesOf(seen, 'authorization')).toEqual([`Bearer ${attacked.apiServer.token}`])
+  expect(valuesOf(seen, 'audit-id')).toHaveLength(1)
+  expect(namesOf(seen)).not.toContain('connection')
+  expect(namesOf(seen)).not.toContain('proxy-connection')
 })
 
 test('a client’s header that Connection names ends at the gateway', async () => {
   const lines = ['Connection: Accept, User-Agent', 'Accept: text/html', 'User-Agent: kubectl', 'If-Match: x']
-  const { answers } = await attacked.write(attacked.head('GET', `${NAMESPACE}/pods`, lines), { answers: 1 })
-  for (const answer of answers) {
-    const names = namesOf(attacked.expectForwarded(answer))
-    expect(names).not.toContain('accept')
-    expect(names).not.toContain('user-agent')
-    expect(names).toContain('if-match')
-  }
-  expect(answers).toHaveLength(1)
+  const answer = await attacked.writeForOne(attacked.head('GET', `${NAMESPACE}/pods`, lines))
+  const names = namesOf(attacked.expectForwarded(answer))
+  expect(names).not.toContain('accept')
+  expect(names).not.toContain('user-agent')
+  expect(names).toContain('if-match')
 })

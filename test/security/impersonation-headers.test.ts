@@ -6,39 +6,50 @@ import {
   FORBIDDEN,
   NAMESPACE,
   PROTOCOLS,
+  type Refusal,
   valuesOf,
 } from '../support/attacked-gateway.ts'
 
 // The connector may impersonate anybody: a client's own Impersonate-* that passed through would be obeyed
-// (CVE-2021-36776), and a new one that a list of names does not have as well.
+// (CVE-2021-36776), and a new one that a list of names does not have as well. Everything but the verb impersonate is
+// granted to ana here; `*` does not include it.
 
-const NAMES = [
-  'Impersonate-User',
-  'impersonate-user',
-  'IMPERSONATE-USER',
-  'Impersonate-Group',
-  'Impersonate-Uid',
-  'Impersonate-Extra-scopes',
-  'Impersonate-Extra-a%2fb',
-  'Impersonate-Anything-To-Come',
+const ATTEMPTS: [string, Refusal, [string, string][]][] = [
+  ['a user', FORBIDDEN, [['Impersonate-User', 'root']]],
+  ['a user in lower case', FORBIDDEN, [['impersonate-user', 'root']]],
+  ['a user in capitals', FORBIDDEN, [['IMPERSONATE-USER', 'root']]],
+  ['oneself', FORBIDDEN, [['Impersonate-User', 'ana@example.com']]],
+  ['a service account', FORBIDDEN, [['Impersonate-User', 'system:serviceaccount:kube-system:admin']]],
+  [
+    'a group beside oneself',
+    FORBIDDEN,
+    [
+      ['Impersonate-User', 'ana@example.com'],
+      ['Impersonate-Group', 'system:masters'],
+    ],
+  ],
+  ['a group alone', BAD_REQUEST, [['Impersonate-Group', 'system:masters']]],
+  ['a uid alone', BAD_REQUEST, [['Impersonate-Uid', '0']]],
+  ['extra alone', BAD_REQUEST, [['Impersonate-Extra-scopes', 'all']]],
+  ['an escaped key alone', BAD_REQUEST, [['Impersonate-Extra-a%2fb', 'all']]],
+  [
+    'two users',
+    BAD_REQUEST,
+    [
+      ['Impersonate-User', 'ana@example.com'],
+      ['Impersonate-User', 'root'],
+    ],
+  ],
+  ['an empty user', BAD_REQUEST, [['Impersonate-User', '']]],
+  ['what is yet to be invented', BAD_REQUEST, [['Impersonate-Everything', 'true']]],
 ]
 
 describe.each(['connector', 'subject'] as const)('a socket that forwards as the %s', (forwardAs) => {
   const attacked = attackedGateway({ policy: EVERYTHING, forwardAs })
 
   describe.each(PROTOCOLS)('over %s', (protocol) => {
-    test.each(NAMES)('refuses %s', async (name) => {
-      const answer = await attacked.send(protocol, {
-        target: `${NAMESPACE}/pods`,
-        lines: [[name, 'system:masters']],
-      })
-      await attacked.expectRefused(answer, FORBIDDEN)
-    })
-
-    test.each(['Impersonate-User', 'Impersonate-Group'])('refuses a repeated and an empty %s', async (name) => {
-      const values = ['', 'system:masters', 'ana@example.com']
-      const lines = values.map((value) => [name, value] as const)
-      await attacked.expectRefused(await attacked.send(protocol, { target: `${NAMESPACE}/pods`, lines }), FORBIDDEN)
+    test.each(ATTEMPTS)('refuses %s', async (_, refusal, lines) => {
+      await attacked.expectRefused(await attacked.send(protocol, { target: `${NAMESPACE}/pods`, lines }), refusal)
     })
 
     test('sends none that it did not write', async () => {
@@ -52,13 +63,8 @@ describe.each(['connector', 'subject'] as const)('a socket that forwards as the 
   test.each(['Impersonate-', 'Impersonate-User ', 'Impersonate User', 'Impersonate-Us\x0ber'])(
     'refuses the malformed %j',
     async (name) => {
-      const { answers } = await attacked.write(attacked.head('GET', `${NAMESPACE}/pods`, [`${name}: root`]), {
-        answers: 1,
-      })
-      expect(answers).toHaveLength(1)
-      for (const answer of answers) {
-        await attacked.expectRefused(answer, name === 'Impersonate-' ? FORBIDDEN : BAD_REQUEST)
-      }
+      const answer = await attacked.writeForOne(attacked.head('GET', `${NAMESPACE}/pods`, [`${name}: root`]))
+      await attacked.expectRefused(answer, BAD_REQUEST)
     },
   )
 

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest'
+import { describe, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE, PROTOCOLS } from '../support/attacked-gateway.ts'
 
 // Some servers take `_` for `-` in a header's name: `Impersonate_User` passes a filter and is obeyed behind it
@@ -41,8 +41,6 @@ test.each(['X Y', 'X\tY', 'X\0Y', 'X(Y)', 'X\x80Y', 'X\xe9', 'X{Y}', 'X"Y"', '']
 )
 
 test.each(['X-Y\x01Z', 'X-Y\x7f', 'X-Y\x00'])('the value %j is refused', async (line) => {
-  const text = attacked.head('GET', `${NAMESPACE}/pods`, [`Accept: ${line}`])
-  const { answers } = await attacked.write(text, { answers: 1 })
-  expect(answers).toHaveLength(1)
-  for (const answer of answers) await attacked.expectRefused(answer, BAD_REQUEST)
+  const head = attacked.head('GET', `${NAMESPACE}/pods`, [`Accept: ${line}`])
+  await attacked.expectRefused(await attacked.writeForOne(head), BAD_REQUEST)
 })

@@ -17,9 +17,8 @@ const attacked = attackedGateway({ policy: EVERYTHING })
 
 async function refused(lines: readonly string[], refusal: Refusal, body = ''): Promise<void> {
   const method = body === '' ? 'GET' : 'POST'
-  const { answers } = await attacked.write(attacked.head(method, `${NAMESPACE}/pods`, lines) + body, { answers: 1 })
-  expect(answers).toHaveLength(1)
-  for (const answer of answers) await attacked.expectRefused(answer, refusal)
+  const head = attacked.head(method, `${NAMESPACE}/pods`, lines)
+  await attacked.expectRefused(await attacked.writeForOne(head + body), refusal)
 }
 
 test.each([
@@ -64,11 +63,8 @@ test.each([
 
 test('what may be repeated is sent on line by line, each name once spelled', async () => {
   const lines = ['accept: application/json', 'ACCEPT: application/yaml', 'if-none-match: "a"']
-  const { answers } = await attacked.write(attacked.head('GET', `${NAMESPACE}/pods`, lines), { answers: 1 })
-  for (const answer of answers) {
-    const seen = attacked.expectForwarded(answer)
-    expect(namesOf(seen)).toEqual(['accept', 'accept', 'audit-id', 'authorization', 'host', 'if-none-match'])
-    expect(seen.rawHeaders.filter((_, i) => i % 2 === 0)).not.toContain('ACCEPT')
-  }
-  expect(answers).toHaveLength(1)
+  const answer = await attacked.writeForOne(attacked.head('GET', `${NAMESPACE}/pods`, lines))
+  const seen = attacked.expectForwarded(answer)
+  expect(namesOf(seen)).toEqual(['accept', 'accept', 'audit-id', 'authorization', 'host', 'if-none-match'])
+  expect(seen.rawHeaders.filter((_, i) => i % 2 === 0)).not.toContain('ACCEPT')
 })

@@ -18,22 +18,23 @@ const COUNTED: Refusal = { ...BAD_REQUEST, message: 'more than 100 header lines'
 const padding = (count: number): string[] => Array.from({ length: count }, (_, i) => `X-${i}: 1`)
 
 describe('over HTTP/1.1', () => {
-  test.each([99, 150, 198, 250, 999, 1_001, 5_000])(
-    '%d lines before the one that matters are refused',
-    async (count) => {
-      const lines = [...padding(count), 'Impersonate-User: root', 'Transfer-Encoding: identity']
-      const { answers } = await attacked.write(attacked.head('GET', `${NAMESPACE}/pods`, lines), { answers: 1 })
-      expect(answers).toHaveLength(1)
-      for (const answer of answers) await attacked.expectRefused(answer, BAD_REQUEST)
-    },
-  )
+  test.each([
+    [99, COUNTED],
+    [150, COUNTED],
+    [198, TOO_LARGE],
+    [250, TOO_LARGE],
+    [999, TOO_LARGE],
+    [1_001, TOO_LARGE],
+    [5_000, TOO_LARGE],
+  ])('%d lines before the one that matters are refused', async (count, refusal) => {
+    const lines = [...padding(count), 'Impersonate-User: root']
+    const answer = await attacked.writeForOne(attacked.head('GET', `${NAMESPACE}/pods`, lines))
+    await attacked.expectRefused(answer, refusal)
+  })
 
   test('as many as are allowed pass, and none of them is sent on', async () => {
-    const { answers } = await attacked.write(attacked.head('GET', `${NAMESPACE}/pods`, padding(98)), { answers: 1 })
-    expect(answers).toHaveLength(1)
-    for (const answer of answers) {
-      expect(namesOf(attacked.expectForwarded(answer))).toEqual(['audit-id', 'authorization', 'host'])
-    }
+    const answer = await attacked.writeForOne(attacked.head('GET', `${NAMESPACE}/pods`, padding(98)))
+    expect(namesOf(attacked.expectForwarded(answer))).toEqual(['audit-id', 'authorization', 'host'])
   })
 
   test('one that is larger than the whole head may be is refused', async () => {

@@ -191,9 +191,9 @@ export async function startStagedGateway(options: StagedGatewayOptions = {}): Pr
       sessions.push(session)
       return session
     },
-    raw: () =>
+    raw: (protocol = 'http/1.1') =>
       new Promise((resolve, reject) => {
-        const socket = connectTls({ host: '127.0.0.1', port, ca: certificateAuthority, ALPNProtocols: ['http/1.1'] })
+        const socket = connectTls({ host: '127.0.0.1', port, ca: certificateAuthority, ALPNProtocols: [protocol] })
         socket.once('secureConnect', () => {
           socket.off('error', reject)
           socket.on('error', () => undefined)
