@@ -82,7 +82,7 @@ describe('a token file', () => {
       () => {
         writeFileSync(path, 'x'.repeat(MAX_TOKEN_BYTES + 1))
       },
-      `cannot read ${path}: it is larger than ${MAX_TOKEN_BYTES} bytes`,
+      `cannot read ${path}: it is longer than ${MAX_TOKEN_BYTES} bytes`,
     ],
   ])('that is %s leaves the last token in force and says why, until it is well again', async (_how, harm, problem) => {
     const file = await open(5)
