@@ -102,7 +102,7 @@ describe.each(transports)('over $name', ({ websockets }) => {
     const seconds = String(100_000 + Math.floor(Math.random() * 800_000))
     const script = `trap "" HUP; echo here; sleep ${seconds} & sleep ${seconds}`
     const client = await startKubectl(admin(websockets), ['exec', 'toolbox', '--', 'sh', '-c', script])
-    expect(await processesWith(`sleep\0${seconds}`)).toHaveLength(2)
+    await expect.poll(() => processesWith(`sleep\0${seconds}`)).toHaveLength(2)
     await client.kill()
     await expect.poll(() => processesWith(seconds), { timeout: 5000 }).toEqual([])
   })

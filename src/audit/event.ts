@@ -1,3 +1,4 @@
+import { redactSecrets } from '../kube/redaction.ts'
 import type { RequestInfo } from '../kube/request-info.ts'
 import type { Subject } from '../kube/subject.ts'
 
@@ -37,7 +38,8 @@ const MAX_USER_AGENT_CHARS = 512
 /**
  * Renders an audit.k8s.io/v1 Event at level Metadata as one line of JSON, ended by a line feed.
  *
- * Written by hand: this runs for every parts.
+ * What a client wrote is bounded, and what is known to be a secret in it replaced. Written by hand: this runs for every
+ * request.
  *
  * @see k8s.io/apiserver `pkg/apis/audit/v1/types.go`
  */
@@ -49,7 +51,7 @@ export function renderEvent(parts: EventParts): string {
     ',"stage":"' +
     parts.stage +
     '","requestURI":' +
-    quote(bounded(parts.requestURI, MAX_FIELD_CHARS)) +
+    clientText(parts.requestURI) +
     ',"verb":' +
     quote(info?.verb ?? '') +
     ',"user":' +
@@ -58,7 +60,7 @@ export function renderEvent(parts: EventParts): string {
     ',"sourceIPs":[' +
     quote(parts.sourceIP) +
     ']'
-  if (parts.userAgent !== '') line += ',"userAgent":' + quote(bounded(parts.userAgent, MAX_USER_AGENT_CHARS))
+  if (parts.userAgent !== '') line += ',"userAgent":' + clientText(parts.userAgent, MAX_USER_AGENT_CHARS)
   if (info?.isResourceRequest === true) line += ',"objectRef":' + renderObjectReference(info)
   if (outcome !== null) line += ',"responseStatus":' + renderOutcome(outcome)
   line +=
@@ -76,19 +78,19 @@ export function renderEvent(parts: EventParts): string {
 }
 
 function renderObjectReference(info: RequestInfo): string {
-  let text = '{"resource":' + quote(info.resource)
-  if (info.namespace !== '') text += ',"namespace":' + quote(info.namespace)
-  if (info.name !== '') text += ',"name":' + quote(info.name)
-  if (info.apiGroup !== '') text += ',"apiGroup":' + quote(info.apiGroup)
-  text += ',"apiVersion":' + quote(info.apiVersion)
-  if (info.subresource !== '') text += ',"subresource":' + quote(info.subresource)
+  let text = '{"resource":' + clientText(info.resource)
+  if (info.namespace !== '') text += ',"namespace":' + clientText(info.namespace)
+  if (info.name !== '') text += ',"name":' + clientText(info.name)
+  if (info.apiGroup !== '') text += ',"apiGroup":' + clientText(info.apiGroup)
+  text += ',"apiVersion":' + clientText(info.apiVersion)
+  if (info.subresource !== '') text += ',"subresource":' + clientText(info.subresource)
   return text + '}'
 }
 
 function renderOutcome(outcome: AuditedOutcome): string {
   let text = '{"metadata":{}'
   if (outcome.message !== undefined) {
-    text += ',"status":"Failure","message":' + quote(bounded(outcome.message, MAX_FIELD_CHARS))
+    text += ',"status":"Failure","message":' + clientText(outcome.message)
   }
   if (outcome.reason !== undefined) text += ',"reason":' + quote(outcome.reason)
   return text + ',"code":' + String(outcome.code) + '}'
@@ -101,13 +103,28 @@ export function renderSubject(subject: Subject): string {
     ...(subject.uid === '' ? {} : { uid: subject.uid }),
     ...(subject.groups.length === 0 ? {} : { groups: subject.groups }),
     ...(Object.keys(subject.extra).length === 0 ? {} : { extra: subject.extra }),
-  })
+  }).replace(NOT_SHOWN, escapeUnits)
 }
 
 const PLAIN = /^[ !#-[\]-~]*$/
 
+/** What JSON lets stand raw and a terminal or a pager obeys: C1 controls, line separators, text directions. */
+const NOT_SHOWN = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu
+
 function quote(text: string): string {
-  return PLAIN.test(text) ? '"' + text + '"' : JSON.stringify(text)
+  return PLAIN.test(text) ? '"' + text + '"' : JSON.stringify(text).replace(NOT_SHOWN, escapeUnits)
+}
+
+function clientText(text: string, limit = MAX_FIELD_CHARS): string {
+  return quote(bounded(redactSecrets(text), limit))
+}
+
+function escapeUnits(character: string): string {
+  let escaped = ''
+  for (let i = 0; i < character.length; i++) {
+    escaped += '\\u' + character.charCodeAt(i).toString(16).padStart(4, '0')
+  }
+  return escaped
 }
 
 function bounded(text: string, limit: number): string {

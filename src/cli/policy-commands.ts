@@ -1,7 +1,9 @@
 import { Option, type Command } from 'commander'
 import { withExamples, type Act } from './command.ts'
 import { outputOption } from './flags.ts'
+import type { PolicyCheckFlags } from './policy-check.ts'
 import type { PolicyExplainFlags } from './policy-explain.ts'
+import type { PolicyExportFlags } from './policy-export.ts'
 import type { PolicyTestFlags } from './policy-test.ts'
 
 /** What policies say, before they are live. */
@@ -43,6 +45,47 @@ export function addPolicyCommands(policy: Command, act: Act): void {
     act(async (files: string[], flags: PolicyTestFlags) => {
       const { runPolicyTest } = await import('./policy-test.ts')
       return runPolicyTest(files, flags)
+    }),
+  )
+  withExamples(
+    withSource(
+      policy
+        .command('check')
+        .description('print what is wrong with policies, or probably not meant so')
+        .argument('[FILE...]', FILES),
+    )
+      .option(
+        '--discovery <FILE>',
+        'what a cluster serves, as kubectl api-resources -o json or get --raw /apis prints it',
+      )
+      .option('--strict', 'fail for warnings too')
+      .addOption(
+        new Option('-o, --output <FORMAT>', 'how to print the result')
+          .choices(['text', 'json', 'sarif', 'github'])
+          .default('text'),
+      ),
+    'postern policy check policies/',
+    'postern policy check --config connector.yaml --strict -o github',
+    'postern policy check --discovery resources.json -o sarif policies/',
+  ).action(
+    act(async (files: string[], flags: PolicyCheckFlags) => {
+      const { runPolicyCheck } = await import('./policy-check.ts')
+      return runPolicyCheck(files, flags)
+    }),
+  )
+  withExamples(
+    withSource(
+      policy
+        .command('export')
+        .description('write policies in the form of another engine')
+        .argument('[FILE...]', FILES)
+        .requiredOption('--casbin <DIRECTORY>', 'write model.conf and policy.csv, which the casbin library loads'),
+    ),
+    'postern policy export --casbin casbin/ policies/',
+  ).action(
+    act(async (files: string[], flags: PolicyExportFlags) => {
+      const { runPolicyExport } = await import('./policy-export.ts')
+      return runPolicyExport(files, flags)
     }),
   )
 }

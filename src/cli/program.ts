@@ -46,7 +46,7 @@ export function createProgram(act: Act): Command {
     program.command(name).description(description).helpCommand(false)
   addClientCommands(group('client', 'sign in, and bring clusters into your kubeconfig'), act)
   addConnectorCommands(group('connector', 'run the server, and check its documents'), act)
-  addPolicyCommands(group('policy', 'explain and test policies before they are live'), act)
+  addPolicyCommands(group('policy', 'explain, test and check policies before they are live'), act)
 
   addCompletionCommand(program, act)
   withExamples(

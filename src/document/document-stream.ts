@@ -4,21 +4,22 @@ import type { InspectedDocument } from './document.ts'
 
 /**
  * Reads each document of a YAML stream (`---` between them) against one schema, lines counting from the top of the file.
- * Documents that hold nothing but comments are left out, unless the file has no other. Never throws.
+ * Documents that hold nothing but comments are left out, unless the file has no other. Never throws. One after the other:
+ * the nodes of a document, which `lineOf` needs, are many times its text.
  */
-export function inspectDocuments<T, Input>(
+export function* inspectDocuments<T, Input>(
   schema: z.ZodType<T, Input>,
   text: string,
   file: string,
-): readonly InspectedDocument<T, Input>[] {
-  return split(text).map(({ text: own, before }) => {
+): Generator<InspectedDocument<T, Input>, void, undefined> {
+  for (const { text: own, before } of split(text)) {
     const { mistakes, lineOf, ...document } = inspectDocument(schema, own, file)
-    return {
+    yield {
       ...document,
       mistakes: mistakes.map((mistake) => ({ ...mistake, line: mistake.line + before })),
       lineOf: (path) => lineOf(path) + before,
     }
-  })
+  }
 }
 
 const BLANK = /^(?:---|\.\.\.)?\s*(?:#.*)?$/

@@ -107,10 +107,12 @@ export function inspectDocument<T, Input>(
     ...lines,
     mistakes: inOrder(mistakes),
     value: mistakes.length === 0 ? value : null,
-    sound: withoutPaths(
-      yaml.value,
-      flaws.filter((flaw) => !flaw.sound).map((flaw) => flaw.path),
-    ) as Sound<Input>,
+    sound: (flaws.length === 0
+      ? yaml.value
+      : withoutPaths(
+          yaml.value,
+          flaws.filter((flaw) => !flaw.sound).map((flaw) => flaw.path),
+        )) as Sound<Input>,
   }
 }
 

@@ -3,7 +3,6 @@ import { forbidden } from '../kube/forbidden.ts'
 import { creationChecks, escalationChecks } from '../kube/additional-checks.ts'
 import { parseAssumedIdentity } from '../kube/assumed-identity.ts'
 import { parseRequest } from '../kube/parsed-request.ts'
-import { redactSecrets } from '../kube/redaction.ts'
 import { requestHeaders } from '../kube/request-headers.ts'
 import type { RequestInfo } from '../kube/request-info.ts'
 import { requestInfoToAuthorize } from '../kube/session-kind.ts'
@@ -31,7 +30,7 @@ export async function admit(
 function parse(received: Received): Parsed {
   const { method, headers, audit, door } = received
   const request = parseRequest(method, received.rawTarget)
-  audit.parsed(request.requestInfo, redactSecrets(request.target))
+  audit.parsed(request.requestInfo, request.target)
   const head = requestHeaders(method, headers, {
     auditId: audit.auditId,
     unframedLength: door === 'stream' && received.bodyFollows ? 'chunked' : 0,

@@ -3,7 +3,6 @@ import type { Duplex, Readable } from 'node:stream'
 import type { AuditEntry, AuditTrail } from '../audit/audit-trail.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
 import { type RawHeaders, headerValues } from '../kube/raw-headers.ts'
-import { redactSecrets } from '../kube/redaction.ts'
 import { type Status, badRequest, serviceUnavailable } from '../kube/status.ts'
 import type { PolicyAuthorizer } from '../policy/policy-authorizer.ts'
 import { admit, attributesOf } from './admission.ts'
@@ -119,9 +118,9 @@ export class Gateway {
   #begin({ target, sourceIP, headers }: Pick<Arrival, 'target' | 'sourceIP' | 'headers'>): AuditEntry {
     return this.#options.trail.begin({
       auditId: randomUUID(),
-      requestURI: redactSecrets(target),
+      requestURI: target,
       sourceIP,
-      userAgent: redactSecrets(headerValues(headers, 'user-agent')[0] ?? ''),
+      userAgent: headerValues(headers, 'user-agent')[0] ?? '',
       receivedAtMs: Date.now(),
     })
   }

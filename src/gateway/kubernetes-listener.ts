@@ -1,3 +1,4 @@
+import { constants } from 'node:crypto'
 import { IncomingMessage, type ServerResponse } from 'node:http'
 import { type Http2SecureServer, type ServerHttp2Session, type ServerHttp2Stream, createSecureServer } from 'node:http2'
 import type { Socket } from 'node:net'
@@ -27,8 +28,6 @@ export interface KubernetesListenerOptions {
 
 /** The request that an HTTP/1.1 connection is busy with. */
 interface Answering {
-  readonly request: IncomingMessage
-  readonly response: ServerResponse
   /** Serves the request that was sent behind it, which waits. */
   next: (() => void) | null
 }
@@ -55,6 +54,7 @@ export class KubernetesListener {
       cert: options.certificate,
       key: options.key,
       minVersion: 'TLSv1.2',
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
       allowHTTP1: true,
       handshakeTimeout: this.#limits.requestHeadTimeoutMs,
       maxSessionMemory: MAX_SESSION_MEMORY_MB,
@@ -148,7 +148,7 @@ export class KubernetesListener {
       }
       return
     }
-    const answering: Answering = { request, response, next: null }
+    const answering: Answering = { next: null }
     this.#answering.set(socket, answering)
     response.once('close', () => {
       this.#answering.delete(socket)
@@ -170,14 +170,14 @@ export class KubernetesListener {
   }
 
   /**
-   * Bytes that are no request, or not the whole of one in time. What follows the first such bytes is thrown away. Where
-   * they follow a whole request, or its answer has begun, another answer would be taken for that one.
+   * Bytes that are no request, or not the whole of one in time. What follows the first such bytes is thrown away.
+   * While a request is under way they get no answer, which would be taken for that one's; only a refusal of it that is
+   * on its way still gets out.
    */
   #unreadable(error: Error & { code?: string }, client: Socket): void {
     if (client.writableEnded) return
-    const busy = this.#answering.get(client)
-    const hasNoPlace = busy !== undefined && (busy.request.complete || busy.response.headersSent)
-    if (!client.writable || error.code === 'ECONNRESET' || hasNoPlace) client.destroy()
+    if (!client.writable || error.code === 'ECONNRESET') client.destroy()
+    else if (this.#answering.has(client)) setImmediate(endSoon, client)
     else this.#gateway.refuseUnreadable(statusOfUnreadable(error.code), addressOf(client.remoteAddress), client)
   }
 
@@ -194,16 +194,20 @@ export class KubernetesListener {
   #session(session: ServerHttp2Session): void {
     this.#sessions.add(session)
     let open = 0
+    // Counted from the last request, not the last frame: pings, or a head that never ends, do not keep a session.
+    const idle = setTimeout(() => {
+      if (open === 0) session.destroy()
+    }, this.#limits.idleConnectionTimeoutMs)
+    idle.unref()
     session.on('stream', (stream) => {
       open += 1
       stream.once('close', () => {
         open -= 1
+        if (open === 0 && !session.destroyed) idle.refresh()
       })
     })
-    session.setTimeout(this.#limits.idleConnectionTimeoutMs, () => {
-      if (open === 0) session.close()
-    })
     session.once('close', () => {
+      clearTimeout(idle)
       this.#sessions.delete(session)
     })
   }
@@ -283,6 +287,11 @@ function endWithoutBody(stream: ServerHttp2Stream, timeoutMs: number): void {
 function addressOf(remoteAddress: string | undefined): string {
   if (remoteAddress === undefined) return ''
   return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice('::ffff:'.length) : remoteAddress
+}
+
+/** Ends a connection once what was written has gone out. */
+function endSoon(client: Socket): void {
+  client.destroySoon()
 }
 
 /** llhttp says in the error's code why bytes are no request. */

@@ -21,8 +21,8 @@ export function isSelfReview(authorized: Authorized): boolean {
 }
 
 function kindOfReview(info: RequestInfo): 'access' | 'rules' | 'subject' | null {
-  const { apiGroup, resource, subresource, verb, namespace } = info
-  if (!info.isResourceRequest || verb !== 'create' || subresource !== '' || namespace !== '') return null
+  const { apiGroup, resource, subresource, verb } = info
+  if (!info.isResourceRequest || verb !== 'create' || subresource !== '') return null
   if (apiGroup === 'authorization.k8s.io' && resource === 'selfsubjectaccessreviews') return 'access'
   if (apiGroup === 'authorization.k8s.io' && resource === 'selfsubjectrulesreviews') return 'rules'
   if (apiGroup === 'authentication.k8s.io' && resource === 'selfsubjectreviews') return 'subject'
@@ -134,7 +134,8 @@ function reviewedRequest(spec: SelfReview['spec']): RequestInfo {
 async function readBody(body: Readable): Promise<Buffer> {
   const chunks: Buffer[] = []
   let bytes = 0
-  for await (const chunk of body as AsyncIterable<Buffer>) {
+  // To destroy the body would end the connection that the refusal has to go out on.
+  for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += chunk.length
     if (bytes > MAX_REVIEW_BYTES) throw tooLarge(`a self review has at most ${MAX_REVIEW_BYTES} bytes`)
     chunks.push(chunk)

@@ -110,7 +110,7 @@ function between(words: readonly string[]): string {
 
 /** A pattern that is not for what any of the others matches whole. */
 function without(patterns: readonly string[] | undefined, pattern: string): string {
-  if (patterns === undefined) return pattern
+  if (patterns === undefined || pattern === NOTHING) return pattern
   const rest = pattern === ANY ? '' : pattern.slice(1)
   return `^(?!(?:${patterns.join('|')})$)${rest}`
 }

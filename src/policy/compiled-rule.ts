@@ -6,6 +6,7 @@ import type { CasbinFields } from './casbin.ts'
 import { policyLine } from './casbin-model.ts'
 import type { PolicyLine } from './casbin-model.ts'
 import type { CompilePattern } from './pattern-compiler.ts'
+import type { ResourceRule } from './policy-document.ts'
 import type { Policy, Rule } from './policy-set.ts'
 import type { RequestTerms } from './request-terms.ts'
 import { compileTemplate, isTemplate } from './templates.ts'
@@ -35,8 +36,10 @@ export interface NamedCondition extends Condition {
 }
 
 export interface NamedTemplate extends Template {
-  /** The same for the same entry. Without spaces. */
+  /** The same for the same entry with the same exceptions. Without spaces. */
   readonly id: string
+  /** Patterns of names that it does not stand for. */
+  readonly except: readonly string[]
 }
 
 /** Whether one of the templates stands for this name to a subject. */
@@ -54,8 +57,8 @@ export function compileRules(policies: readonly Policy[], compile: CompilePatter
     const condition = namedCondition(policy, conditions)
     for (const rule of policy.rules) {
       const templates = {
-        namespace: namedTemplates('resources' in rule ? rule.namespaces : undefined, known),
-        name: namedTemplates('resources' in rule ? rule.resourceNames : undefined, known),
+        namespace: namedTemplates('resources' in rule ? rule : undefined, 'namespaces', known),
+        name: namedTemplates('resources' in rule ? rule : undefined, 'resourceNames', known),
       }
       const line = policyLine(policy, rule, {
         condition: condition?.id ?? '',
@@ -85,14 +88,17 @@ function patternsOf(line: PolicyLine, compile: CompilePattern): CompiledRule['pa
 }
 
 function namedTemplates(
-  entries: readonly string[] | undefined,
+  rule: ResourceRule | undefined,
+  list: 'namespaces' | 'resourceNames',
   known: Map<string, NamedTemplate>,
 ): readonly NamedTemplate[] {
-  return (entries ?? []).filter(isTemplate).map((entry) => {
-    const existing = known.get(entry)
+  const except = rule?.except?.[list] ?? []
+  return (rule?.[list] ?? []).filter(isTemplate).map((entry) => {
+    const key = JSON.stringify([entry, except])
+    const existing = known.get(key)
     if (existing !== undefined) return existing
-    const template = { ...compileTemplate(entry), id: `template-${known.size + 1}` }
-    known.set(entry, template)
+    const template = { ...compileTemplate(entry, except), id: `template-${known.size + 1}`, except }
+    known.set(key, template)
     return template
   })
 }

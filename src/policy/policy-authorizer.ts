@@ -2,7 +2,7 @@ import type { Subject } from '../kube/subject.ts'
 import type { Attributes, Authorizer, Decision, NearestRule, Obligations } from './authorizer.ts'
 import { CasbinDecider, casbinRequest } from './casbin.ts'
 import { compileRules } from './compiled-rule.ts'
-import type { CompiledRule } from './compiled-rule.ts'
+import type { CompiledRule, NamedCondition } from './compiled-rule.ts'
 import type { Circumstances } from './conditions.ts'
 import { nearestRules } from './nearest-rules.ts'
 import { strictest } from './obligations.ts'
@@ -13,7 +13,6 @@ import type { FlatRules } from './reach.ts'
 import { requestInfoTerms, subjectTerms } from './request-terms.ts'
 import type { RequestTerms } from './request-terms.ts'
 import { RuleIndex } from './rule-index.ts'
-import type { Audience } from './rule-index.ts'
 
 /**
  * The longest name or namespace that a rule allows, in UTF-16 units. Kubernetes' own end at 253 and a few more in
@@ -66,14 +65,14 @@ class CasbinAuthorizer implements PolicyAuthorizer {
     if (requestInfo.namespace.length > MAX_NAME_LENGTH || requestInfo.name.length > MAX_NAME_LENGTH) {
       return this.#noOpinion('no rule allows a name longer than any in Kubernetes')
     }
-    const audiences = this.#index.audiences(subject, socket)
+    const { audiences, conditions } = this.#index.concerning(subject, socket)
     const asked = requestInfoTerms(requestInfo)
     const found = this.#index.candidates(audiences, asked)
     const terms: RequestTerms = {
       ...asked,
       subjects: this.#termsOf(subject),
       socket,
-      conditions: conditionsThatHold(audiences, attributes) + templatesThatResolve(found, subject, asked),
+      conditions: conditionsThatHold(conditions, attributes) + templatesThatResolve(found, subject, asked),
     }
     const decisive = this.#decide(found, terms)
     if (decisive?.rule.effect === 'deny') return this.#opinion(decisive, {})
@@ -86,14 +85,14 @@ class CasbinAuthorizer implements PolicyAuthorizer {
   decisionKey(attributes: Attributes): string {
     const { subject, socket, requestInfo } = attributes
     const { verb, group, resource, namespace, name } = requestInfoTerms(requestInfo)
-    const conditions = conditionsThatHold(this.#index.audiences(subject, socket), attributes)
+    const conditions = conditionsThatHold(this.#index.concerning(subject, socket).conditions, attributes)
     const named = this.#namesMatter || name.length > MAX_NAME_LENGTH ? name : ''
     const lengths = `${socket.length} ${verb.length} ${group.length} ${resource.length} ${namespace.length} ${named.length}`
     return `${lengths} ${socket}${verb}${group}${resource}${namespace}${named}${conditions}`
   }
 
   mayReach(subject: Subject, socket: string): boolean {
-    return [...this.#index.audiences(subject, socket)].some((audience) => audience.allows)
+    return [...this.#index.concerning(subject, socket).audiences].some((audience) => audience.allows)
   }
 
   summary(subject: Subject, socket: string): readonly string[] {
@@ -153,7 +152,7 @@ class CasbinAuthorizer implements PolicyAuthorizer {
   }
 
   #concerning(subject: Subject, socket: string): readonly CompiledRule[] {
-    const rules = [...this.#index.audiences(subject, socket)].flatMap((audience) => audience.rules)
+    const rules = [...this.#index.concerning(subject, socket).audiences].flatMap((audience) => audience.rules)
     return rules.toSorted((a, b) => a.ordinal - b.ordinal)
   }
 
@@ -187,10 +186,8 @@ export function templatesThatResolve(
 }
 
 /** The identifiers of the conditions that hold, each between spaces; empty when none does or none is asked for. */
-function conditionsThatHold(audiences: Iterable<Audience>, circumstances: Circumstances): string {
+function conditionsThatHold(conditions: readonly NamedCondition[], circumstances: Circumstances): string {
   let holding = ''
-  for (const { conditions } of audiences) {
-    for (const { id, holds } of conditions) if (holds(circumstances)) holding += ` ${id} `
-  }
+  for (const { id, holds } of conditions) if (holds(circumstances)) holding += ` ${id} `
   return holding
 }

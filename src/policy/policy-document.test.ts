@@ -66,6 +66,28 @@ describe('a rule', () => {
       '{ verbs: [get], resources: [pods], resourceNames: ["web-?"] }',
       'spec.rules[0].resourceNames[0]|is "web-?"|the name',
     ],
+    [
+      '{ verbs: [get], resources: [pods], namespaces: ["{{ subject.password }}"] }',
+      'spec.rules[0].namespaces[0]|is "{{ subject.password }}"|a namespace',
+    ],
+    [
+      '{ verbs: [get], resources: [pods], namespaces: ["{{ subject.username }}{{ subject.groups }}"] }',
+      'spec.rules[0].namespaces[0]|is ',
+    ],
+    [
+      '{ effect: deny, verbs: [get], resources: [pods], namespaces: ["{{ subject.username }}"] }',
+      'spec.rules[0]|denies by a template, which denies nothing where it stands for nothing|templates only',
+    ],
+    ['{ verbs: [get], resources: ["*"], except: {} }', 'spec.rules[0].except|is empty|one of'],
+    [
+      '{ verbs: [get], resources: ["*"], except: { resources: [] } }',
+      'spec.rules[0].except.resources|is an empty list|',
+    ],
+    [
+      '{ verbs: [get], resources: ["*"], except: { namespaces: ["{{ subject.username }}"] } }',
+      'spec.rules[0].except.namespaces[0]|is "{{ subject.username }}"|a namespace',
+    ],
+    ['{ verbs: [get], resources: ["*"], except: { verbs: [get] } }', 'spec.rules[0].except.verbs|unknown key|'],
     ['{ verbs: [get], nonResourceURLs: [metrics] }', 'spec.rules[0].nonResourceURLs[0]|is "metrics"|a path'],
     ['{ verbs: [get], nonResourceURLs: ["/a*b"] }', 'spec.rules[0].nonResourceURLs[0]|is "/a*b"|a path'],
     ['{ effect: maybe, verbs: [get], resources: [pods] }', 'spec.rules[0].effect|is "maybe"|"allow" or "deny"'],
@@ -111,6 +133,8 @@ describe('a rule', () => {
       rule(`{ effect: allow, verbs: [get, "*", "impersonate-on:user-info:list"], apiGroups: ["", "*", apps, a.example.com],
         resources: [pods, "*", pods/log, "pods/*", "*/scale", "*/*"], namespaces: [a, "*", "a-*-b", "9"],
         resourceNames: ["system:node", "a*", sh.helm.release.v1.web.v1], session: { record: off, maxDuration: 8h } },
+        { verbs: ["*"], resources: ["*"], namespaces: ["{{ subject.username }}", "team-{{subject.extra.example.com/team}}-*"],
+        resourceNames: ["{{ subject.groups }}.x"], except: { apiGroups: [""], resources: [secrets, pods/log], namespaces: ["kube-*"], resourceNames: [a] } },
         { effect: deny, verbs: [get, head], nonResourceURLs: [/a, "/a/*", "/a*", "*", /] }`),
     ).toEqual([])
   })

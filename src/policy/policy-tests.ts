@@ -12,7 +12,7 @@ import type { Policy, PolicyExample, PolicySet } from './policy-set.ts'
 import { createRuleMatcher } from './rule-matcher.ts'
 
 /** How one test ended. */
-export interface TestResult {
+interface TestResult {
   readonly policy: string
   readonly name: string
   /** `FILE:LINE`. */

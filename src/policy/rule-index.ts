@@ -1,6 +1,5 @@
 import type { Subject } from '../kube/subject.ts'
 import type { CompiledRule, NamedCondition } from './compiled-rule.ts'
-import { isTemplate } from './templates.ts'
 import { allowsAnything } from './reach.ts'
 import { ALL, groupTerm, subjectTerms, userTerm } from './request-terms.ts'
 import type { RequestInfoTerms } from './request-terms.ts'
@@ -21,6 +20,13 @@ export interface Audience {
   readonly conditions: readonly NamedCondition[]
 }
 
+/** What is about one subject on one socket. */
+export interface Concern {
+  readonly audiences: ReadonlySet<Audience>
+  /** What the policies demand, each once. */
+  readonly conditions: readonly NamedCondition[]
+}
+
 /**
  * Finds the few rules that may match a request. It only narrows: every rule that matches is among the candidates, and
  * whether a candidate matches is for Casbin to say.
@@ -29,7 +35,7 @@ export class RuleIndex {
   readonly #root = new Branch()
   readonly #byTerm = new Map<string, Audience[]>()
   /** By subject and socket; subjects never change, and sockets are few. */
-  readonly #known = new WeakMap<Subject, Map<string, ReadonlySet<Audience>>>()
+  readonly #known = new WeakMap<Subject, Map<string, Concern>>()
 
   constructor(rules: readonly CompiledRule[]) {
     for (const group of Map.groupBy(rules, audienceKey).values()) this.#add(group)
@@ -55,16 +61,18 @@ export class RuleIndex {
   }
 
   /** The rules about a subject on a socket. */
-  audiences(subject: Subject, socket: string): ReadonlySet<Audience> {
+  concerning(subject: Subject, socket: string): Concern {
     let bySocket = this.#known.get(subject)
-    if (bySocket === undefined) this.#known.set(subject, (bySocket = new Map<string, ReadonlySet<Audience>>()))
-    let audiences = bySocket.get(socket)
-    if (audiences === undefined) {
+    if (bySocket === undefined) this.#known.set(subject, (bySocket = new Map<string, Concern>()))
+    let concern = bySocket.get(socket)
+    if (concern === undefined) {
       const all = subjectTerms(subject).flatMap((term) => this.#byTerm.get(term) ?? [])
-      audiences = new Set(all.filter((audience) => audience.sockets.test(socket)))
-      bySocket.set(socket, audiences)
+      const audiences = new Set(all.filter((audience) => audience.sockets.test(socket)))
+      const conditions = new Set([...audiences].flatMap((audience) => audience.conditions))
+      concern = { audiences, conditions: [...conditions] }
+      bySocket.set(socket, concern)
     }
-    return audiences
+    return concern
   }
 
   /** The rules that may match, in order of rank. */
@@ -85,12 +93,18 @@ function audienceKey({ policy, line }: CompiledRule): string {
   return JSON.stringify([policy.subjects.users.toSorted(), policy.subjects.groups.toSorted(), line.sockets])
 }
 
+/** Levels from this one on may hold the beginnings of patterns. */
+const FIRST_PATTERN_DEPTH = 2
+
 /** One level of the index: resource, verb, namespace, name. The last one holds the rules. */
 class Branch {
   readonly #below = new Map<string, Branch>()
+  /** How long the beginnings are that patterns have here. */
+  readonly #beginnings = new Set<number>()
   readonly #rules = new Map<Audience, CompiledRule[]>()
 
-  add(rule: CompiledRule, audience: Audience, [words, ...below]: readonly (readonly string[])[]): void {
+  add(rule: CompiledRule, audience: Audience, levels: readonly (readonly string[])[], depth = 0): void {
+    const words = levels[depth]
     if (words === undefined) {
       const rules = this.#rules.get(audience)
       if (rules === undefined) this.#rules.set(audience, [rule])
@@ -100,7 +114,8 @@ class Branch {
     for (const word of new Set(words)) {
       let branch = this.#below.get(word)
       if (branch === undefined) this.#below.set(word, (branch = new Branch()))
-      branch.add(rule, audience, below)
+      if (depth >= FIRST_PATTERN_DEPTH && word !== ANY && word.endsWith('*')) this.#beginnings.add(word.length - 1)
+      branch.add(rule, audience, levels, depth + 1)
     }
   }
 
@@ -111,8 +126,16 @@ class Branch {
     into: Set<CompiledRule>,
   ): void {
     const words = levels[depth]
-    if (words === undefined) this.#collectRules(audiences, into)
-    else for (const word of words) this.#below.get(word)?.collect(audiences, levels, depth + 1, into)
+    if (words === undefined) {
+      this.#collectRules(audiences, into)
+      return
+    }
+    for (const word of words) this.#below.get(word)?.collect(audiences, levels, depth + 1, into)
+    const [asked = ''] = words
+    for (const length of this.#beginnings) {
+      if (length > asked.length) continue
+      this.#below.get(`${asked.slice(0, length)}*`)?.collect(audiences, levels, depth + 1, into)
+    }
   }
 
   #collectRules(audiences: ReadonlySet<Audience>, into: Set<CompiledRule>): void {
@@ -131,8 +154,8 @@ function placesOf({ rule }: CompiledRule): readonly (readonly string[])[] {
   const levels = [
     rule.resources,
     rule.verbs,
-    exactWords(rule.namespaces, spanning),
-    exactWords(rule.resourceNames, spanning),
+    patternWords(rule.namespaces, spanning),
+    patternWords(rule.resourceNames, spanning),
   ]
   for (let level = levels.length - 1; level > 0 && places(levels) > MAX_PLACES; level -= 1) levels[level] = [ANY]
   return levels
@@ -142,9 +165,14 @@ function places(levels: readonly (readonly string[])[]): number {
   return levels.reduce((product, words) => product * words.length, 1)
 }
 
-function exactWords(patterns: readonly string[] | undefined, spanning: boolean): readonly string[] {
-  if (patterns === undefined || patterns.some((pattern) => pattern.includes('*') || isTemplate(pattern))) return [ANY]
-  return spanning ? [...patterns, ALL] : patterns
+/** A pattern is found by what stands before its first `*` or template, as `BEGINNING*`. */
+function patternWords(patterns: readonly string[] | undefined, spanning: boolean): readonly string[] {
+  if (patterns === undefined) return [ANY]
+  const words = patterns.map((pattern) => {
+    const end = pattern.search(/\*|\{\{/)
+    return end < 0 ? pattern : `${pattern.slice(0, end)}*`
+  })
+  return spanning ? [...words, ALL] : words
 }
 
 /** The words that may lead to a rule that matches. */

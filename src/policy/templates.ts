@@ -32,17 +32,18 @@ export function isTemplate(entry: string): boolean {
 }
 
 /**
- * Expects an entry with one {@link TEMPLATE}.
+ * Expects an entry with one {@link TEMPLATE}. What matches one of the patterns in `except` it does not stand for.
  *
  * @throws TypeError for any other.
  */
-export function compileTemplate(entry: string): Template {
+export function compileTemplate(entry: string, except: readonly string[] = []): Template {
   const [, before, source = '', key, after] = PARTS.exec(entry) ?? []
   if (before === undefined || after === undefined) throw new TypeError(`${entry} is not a template`)
   const valuesOf = (subject: Subject): readonly string[] =>
     valuesIn(subject, source, key)
       .filter((value) => VALUE.test(value))
       .slice(0, MAX_VALUES)
+  const excepted = except.length === 0 ? null : new RegExp(`^(?:${except.map(glob).join('|')})$`)
   const compiled = new WeakMap<Subject, RegExp | null>()
   return {
     entry,
@@ -50,7 +51,7 @@ export function compileTemplate(entry: string): Template {
     matches: (subject, name) => {
       let pattern = compiled.get(subject)
       if (pattern === undefined) compiled.set(subject, (pattern = patternOf(before, valuesOf(subject), after)))
-      return pattern?.test(name) ?? false
+      return pattern !== null && pattern.test(name) && excepted?.test(name) !== true
     },
   }
 }
@@ -63,6 +64,9 @@ function valuesIn(subject: Subject, source: string, key: string | undefined): re
 
 function patternOf(before: string, values: readonly string[], after: string): RegExp | null {
   if (values.length === 0) return null
-  const glob = (text: string): string => text.split('*').map(RegExp.escape).join('[^/]*')
   return new RegExp(`^${glob(before)}(?:${values.map(RegExp.escape).join('|')})${glob(after)}$`)
+}
+
+function glob(text: string): string {
+  return text.split('*').map(RegExp.escape).join('[^/]*')
 }

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
-import { type AddressInfo, type Socket, connect, createServer } from 'node:net'
+import { type Socket, connect, createServer } from 'node:net'
+import { freePorts } from '../../sandbox/free-ports.ts'
 
 /** A port of 127.0.0.1 that leads to another one, until it is cut. */
 export interface TcpRelay extends AsyncDisposable {
@@ -22,8 +23,9 @@ export async function startTcpRelay(target: number): Promise<TcpRelay> {
     client.once('close', () => upstream.destroy())
     upstream.once('close', () => client.destroy())
   })
-  const listen = async (on: number): Promise<void> => {
-    server.listen(on, '127.0.0.1')
+  const [port = 0] = await freePorts(1)
+  const mend = async (): Promise<void> => {
+    server.listen(port, '127.0.0.1')
     await once(server, 'listening')
   }
   const cut = async (): Promise<void> => {
@@ -33,7 +35,6 @@ export async function startTcpRelay(target: number): Promise<TcpRelay> {
     for (const socket of open) socket.destroy()
     await closed
   }
-  await listen(0)
-  const { port } = server.address() as AddressInfo
-  return { port, cut, mend: () => listen(port), [Symbol.asyncDispose]: cut }
+  await mend()
+  return { port, cut, mend, [Symbol.asyncDispose]: cut }
 }

@@ -33,7 +33,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
   })
 
   test.each([
-    [`${NAMESPACE}`, 'namespaces'],
+    [NAMESPACE, 'namespaces'],
     [`${NAMESPACE}/status`, 'namespaces'],
     [`${SOCKET}${CRD}/namespaces/default/clustercrontabs/x`, 'clustercrontabs'],
   ])('%s is forwarded with the namespace that was decided on', async (target, resource) => {

@@ -63,19 +63,17 @@ export function namesOf({ rawHeaders }: { readonly rawHeaders: readonly string[]
 }
 
 /** A gateway for the tests of one file, which starts before the first and ends behind the last. */
-export function attackedGateway(options?: StagedGatewayOptions): AttackedGateway {
+export function attackedGateway(options: StagedGatewayOptions = {}): AttackedGateway {
   const attacked = new AttackedGateway()
-  let answerList: StagedGateway['apiServer']['onRequest']
   beforeAll(async () => {
-    attacked.gateway = await startStagedGateway(options)
-    answerList = attacked.apiServer.onRequest
+    // What a test leaves under way is not waited for.
+    attacked.gateway = await startStagedGateway({ ...options, limits: { drainTimeout: '0s', ...options.limits } })
   })
   afterAll(async () => {
     await attacked.stop()
   })
   beforeEach(() => {
-    attacked.seen.length = 0
-    attacked.apiServer.onRequest = answerList
+    attacked.forget()
   })
   return attacked
 }
@@ -83,6 +81,7 @@ export function attackedGateway(options?: StagedGatewayOptions): AttackedGateway
 /** A staged gateway, ways to attack it with bytes, and what has to hold afterwards. */
 export class AttackedGateway {
   #gateway: StagedGateway | undefined
+  #honest: Pick<StagedGateway['apiServer'], 'onRequest' | 'onUpgrade'> | undefined
   readonly #connections = new Set<Duplex>()
 
   get gateway(): StagedGateway {
@@ -92,6 +91,8 @@ export class AttackedGateway {
 
   set gateway(gateway: StagedGateway) {
     this.#gateway = gateway
+    const { onRequest, onUpgrade } = gateway.apiServer
+    this.#honest = { onRequest, onUpgrade }
   }
 
   get apiServer(): StagedGateway['apiServer'] {
@@ -101,6 +102,12 @@ export class AttackedGateway {
   /** What the API server saw since the test began. */
   get seen(): StagedGateway['apiServer']['seen'] {
     return this.apiServer.seen
+  }
+
+  /** Makes the API server forget what it saw, and answer honestly again. */
+  forget(): void {
+    this.seen.length = 0
+    Object.assign(this.apiServer, this.#honest)
   }
 
   async stop(): Promise<void> {
@@ -231,7 +238,9 @@ export class AttackedGateway {
   }
 
   async #sendOverHttp2({ method = 'GET', target, lines = [], body, token }: Attack): Promise<StreamEnd> {
-    const headers: Record<string, string | string[]> = { ':method': method, ':path': target }
+    const headers = Object.create(null) as Record<string, string | string[]>
+    headers[':method'] = method
+    headers[':path'] = target
     for (const [name, value] of [...this.#credential(token), ...lines]) {
       const known = headers[name.toLowerCase()]
       headers[name.toLowerCase()] = known === undefined ? value : [known, value].flat()

@@ -55,7 +55,7 @@ function integer(value: number): Buffer {
 }
 
 /** A frame that was received. */
-export interface ReceivedFrame {
+interface ReceivedFrame {
   readonly type: number
   readonly flags: number
   readonly streamId: number

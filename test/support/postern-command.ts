@@ -18,7 +18,7 @@ export interface CommandResult {
 }
 
 /** A command that is still running. */
-export interface RunningCommand {
+interface RunningCommand {
   readonly process: ReturnType<typeof spawn>
   readonly result: Promise<CommandResult>
   /** Resolves to the first line of stderr that matches; rejects when the command ends without one. */

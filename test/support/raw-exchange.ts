@@ -103,7 +103,7 @@ function chunkedBody(text: string, start: number): { body: string; length: numbe
 }
 
 /** How a stream of HTTP/2 ended. */
-export type StreamEnd = RawAnswer | { readonly resetCode: number }
+export type StreamEnd = (RawAnswer & { readonly resetCode?: number }) | { readonly resetCode: number }
 
 /** Sends one request over HTTP/2 and collects its answer, or the code of its reset when it got none. */
 export function exchangeStream(
@@ -122,7 +122,10 @@ export function exchangeStream(
     stream.once('close', () => {
       session.off('error', reject)
       if (head === undefined) resolve({ resetCode: stream.rstCode })
-      else resolve({ statusCode: head[':status'] ?? 0, headers: flat(head), body: Buffer.concat(chunks).toString() })
+      else {
+        const answer = { statusCode: head[':status'] ?? 0, headers: flat(head), body: Buffer.concat(chunks).toString() }
+        resolve(stream.rstCode === 0 ? answer : { ...answer, resetCode: stream.rstCode })
+      }
     })
     if (body !== undefined) stream.end(body)
   })

@@ -25,6 +25,8 @@ export interface StagedApiServer {
   readonly server: Server
   readonly seen: SeenRequest[]
   readonly openConnections: number
+  /** Requests whose answer is not over. */
+  readonly openRequests: number
   onRequest: (request: IncomingMessage, response: ServerResponse) => void
   onUpgrade: (request: IncomingMessage, socket: Duplex, head: Buffer) => void
   close(): Promise<void>
@@ -35,6 +37,7 @@ export async function startStagedApiServer(): Promise<StagedApiServer> {
   const authority = createCertificateAuthority('staged API server')
   const server = createServer({ ...authority.issueServer(), keepAliveTimeout: 60_000 })
   const connections = new Set<Duplex>()
+  const requests = new Set<ServerResponse>()
   const staged: StagedApiServer = {
     url: '',
     certificateAuthority: authority.certificate,
@@ -43,6 +46,9 @@ export async function startStagedApiServer(): Promise<StagedApiServer> {
     seen: [],
     get openConnections() {
       return connections.size
+    },
+    get openRequests() {
+      return requests.size
     },
     onRequest(request, response) {
       request.resume()
@@ -70,6 +76,8 @@ export async function startStagedApiServer(): Promise<StagedApiServer> {
       return
     }
     remember(request)
+    requests.add(response)
+    response.once('close', () => requests.delete(response))
     staged.onRequest(request, response)
   })
   server.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"postern.dev/sandbox/control-plane/internal/lifetime"
+	"postern.dev/sandbox/control-plane/internal/loopback"
 )
 
 // Main runs a control plane until it is told to end. When it is ready it
@@ -87,7 +88,7 @@ func run(ctx context.Context, options options) error {
 	if err := layout.create(); err != nil {
 		return err
 	}
-	port, err := freePort()
+	port, err := loopback.FreePort()
 	if err != nil {
 		return err
 	}

@@ -14,6 +14,8 @@ import (
 	"syscall"
 
 	v1 "k8s.io/api/core/v1"
+
+	"postern.dev/sandbox/control-plane/internal/loopback"
 )
 
 // Address is the node's own, from the block that RFC 5737 keeps for examples.
@@ -31,10 +33,12 @@ type network struct {
 	mu    sync.Mutex
 	last  netip.Addr
 	ports map[netip.Addr]map[int32]int32
+	// given holds the ports of the host in ports: a pod that was given one may not listen yet.
+	given map[int32]bool
 }
 
 func newNetwork() *network {
-	return &network{last: podNetwork.Addr(), ports: map[netip.Addr]map[int32]int32{}}
+	return &network{last: podNetwork.Addr(), ports: map[netip.Addr]map[int32]int32{}, given: map[int32]bool{}}
 }
 
 // join gives the pod an address, and each port that its containers declare a free port of the host.
@@ -43,10 +47,12 @@ func (n *network) join(pod *v1.Pod) (netip.Addr, map[int32]int32, error) {
 	if pod.Spec.HostNetwork {
 		return netip.MustParseAddr(Address), ports, nil
 	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	for _, containers := range [][]v1.Container{pod.Spec.InitContainers, pod.Spec.Containers} {
 		for _, container := range containers {
 			for _, port := range container.Ports {
-				free, err := freePort()
+				free, err := n.freePort()
 				if err != nil {
 					return netip.Addr{}, nil, err
 				}
@@ -54,8 +60,6 @@ func (n *network) join(pod *v1.Pod) (netip.Addr, map[int32]int32, error) {
 			}
 		}
 	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
 	for range 1 << 16 {
 		if n.last = n.last.Next(); !podNetwork.Contains(n.last) {
 			n.last = podNetwork.Addr().Next()
@@ -71,6 +75,9 @@ func (n *network) join(pod *v1.Pod) (netip.Addr, map[int32]int32, error) {
 func (n *network) leave(address netip.Addr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	for _, port := range n.ports[address] {
+		delete(n.given, port)
+	}
 	delete(n.ports, address)
 }
 
@@ -156,11 +163,16 @@ func copyAndCloseWrite(to io.Writer, from io.Reader) {
 	}
 }
 
-func freePort() (int32, error) {
-	listener, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
+// freePort returns a port of the host that nothing listens on and no pod was given. The caller holds the lock.
+func (n *network) freePort() (int32, error) {
+	for {
+		free, err := loopback.FreePort()
+		if err != nil {
+			return 0, err
+		}
+		if port := int32(free); !n.given[port] {
+			n.given[port] = true
+			return port, nil
+		}
 	}
-	defer listener.Close()
-	return int32(listener.Addr().(*net.TCPAddr).Port), nil
 }

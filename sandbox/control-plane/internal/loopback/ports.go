@@ -1,4 +1,5 @@
-package cluster
+// Package loopback finds ports of the loopback interface.
+package loopback
 
 import (
 	"errors"
@@ -8,11 +9,11 @@ import (
 )
 
 // Below where systems take the ports of outgoing connections from, so that a
-// port that is free now is still free when its component listens.
+// port that is free now is still free when its user listens.
 const lowestPort, highestPort = 15000, 29999
 
-// freePort returns a port of the loopback interface that nothing listens on.
-func freePort() (int, error) {
+// FreePort returns a port of the loopback interface that nothing listens on.
+func FreePort() (int, error) {
 	for range 1000 {
 		port := lowestPort + rand.IntN(highestPort-lowestPort)
 		listener, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
