@@ -63,7 +63,7 @@ interface ReceivedFrame {
 }
 
 /** The whole frames among the bytes received so far. */
-export function readHttp2Frames(bytes: Buffer): ReceivedFrame[] {
+function readHttp2Frames(bytes: Buffer): ReceivedFrame[] {
   const frames: ReceivedFrame[] = []
   for (let at = 0; at + 9 <= bytes.length;) {
     const end = at + 9 + bytes.readUIntBE(at, 3)
