@@ -21,9 +21,20 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
-          include: ['test/integration/**/*.test.ts', 'test/security/**/*.test.ts'],
+          include: ['test/integration/**/*.test.ts'],
           testTimeout: 20_000,
           hookTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: 'security',
+          include: ['test/security/**/*.test.ts'],
+          testTimeout: 20_000,
+          hookTimeout: 30_000,
+          // Many small files, each with a connector of its own, which share nothing but modules and mostly wait.
+          isolate: false,
+          maxWorkers: 3,
         },
       },
       {
