@@ -41,6 +41,20 @@ export async function startConnector(
   parts: ConnectorParts,
   options: PosternOptions = {},
 ): Promise<Connector> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await attemptStart(directory, parts, options)
+    } catch (error) {
+      const taken = error instanceof Error && error.message.includes('cannot listen on')
+      if (!taken || attempt === MAX_ATTEMPTS) throw error
+    }
+  }
+}
+
+/** A port that was free may be taken when the connector comes to listen on it. */
+const MAX_ATTEMPTS = 3
+
+async function attemptStart(directory: string, parts: ConnectorParts, options: PosternOptions): Promise<Connector> {
   const authority = createCertificateAuthority('postern sandbox')
   const server = authority.issueServer()
   const [kubernetesPort = 0, portalPort = 0, opsPort = 0] = await freePorts(3)
