@@ -1,0 +1,68 @@
+import type { SessionFacts } from './session-facts.ts'
+
+/** One part of the stored asciicast, as it was appended. */
+export interface RecordedChunk {
+  /** Bytes of the stored form. */
+  readonly byteLength: number
+  /** `sha256:…` of the stored form. */
+  readonly hash: string
+}
+
+/** A TCP connection that a port-forward carried. */
+export interface ForwardedConnection {
+  readonly port: number
+  readonly sentBytes: number
+  readonly receivedBytes: number
+  /** Milliseconds since the session's start. */
+  readonly openedAtMs: number
+  readonly closedAtMs: number | null
+  /** What the server said on its error stream; empty when it failed not. */
+  readonly error: string
+}
+
+/** A file that `kubectl cp` moved, or any tar stream that an exec carried. */
+export interface CopiedFile {
+  readonly direction: 'upload' | 'download'
+  /** As the archive names it. */
+  readonly path: string
+  readonly type: 'file' | 'directory' | 'symlink' | 'link' | 'other'
+  readonly byteLength: number
+  /** `sha256:…`; empty for what has no content, and for a file that was cut off. */
+  readonly hash: string
+}
+
+/** How a session ended. */
+export interface SessionOutcome {
+  /** Milliseconds since the epoch. */
+  readonly endedAtMs: number
+  /** Of an exec that ran to its end; null when it did not, or the outcome was not told. */
+  readonly exitCode: number | null
+  /** Why the gateway ended it, one sentence; empty when the session's own sides did. */
+  readonly endedBy: string
+}
+
+/** The account of a session beside its asciicast: `manifest.json`. */
+export interface RecordingManifest {
+  readonly apiVersion: 'postern.dev/v1alpha1'
+  readonly kind: 'Recording'
+  readonly session: SessionFacts
+  /** `recording` while it is under way, and for ever after a crash. */
+  readonly state: 'recording' | 'complete'
+  readonly outcome: SessionOutcome | null
+  /** Why it is not whole (best-effort only), one sentence; empty when nothing is missing. */
+  readonly incomplete: string
+  /** Bytes of payload for each stream of an exec or attach. */
+  readonly streams: Readonly<Partial<Record<'stdin' | 'stdout' | 'stderr', number>>>
+  /** Whether what was typed is recorded, and how many characters were masked. */
+  readonly input: { readonly recorded: boolean; readonly maskedCharacters: number }
+  /** At most 10,000; `droppedConnections` more were not listed. */
+  readonly connections: readonly ForwardedConnection[]
+  readonly droppedConnections: number
+  /** At most 10,000; `droppedFiles` more were not listed. */
+  readonly files: readonly CopiedFile[]
+  readonly droppedFiles: number
+  /** How the asciicast is stored. */
+  readonly encryption: 'none' | 'jwe'
+  /** In order; empty while under way. */
+  readonly chunks: readonly RecordedChunk[]
+}
