@@ -11,7 +11,7 @@ export interface RemoteCommandObserver {
   passed(stream: RemoteCommandStream, byteLength: number): void
   /** The payload of a wanted stream: a view that is valid only during the call. Never empty. */
   data(stream: RemoteCommandStream, chunk: Uint8Array): void
-  /** Its sender closed the stream. At most once for each. */
+  /** Its sender closed the stream. At most once for each. What honest peers let slip after it is told all the same. */
   ended(stream: RemoteCommandStream): void
 }
 
@@ -22,6 +22,7 @@ export interface PortForwardObserver {
   passed(connection: number, direction: 'sent' | 'received', byteLength: number): void
   /** What the server said on the connection's error stream, at most 1,024 bytes of it. */
   failed(connection: number, message: string): void
+  /** At most once for each. Bytes that were under way are told even after it. */
   closed(connection: number): void
 }
 
@@ -39,11 +40,15 @@ export interface SessionDecoder {
   fromClient(chunk: Uint8Array): void
   /** @throws UndecodableError, and from then on at every call. */
   fromUpstream(chunk: Uint8Array): void
-  /** Whether what was fed from upstream ends where {@link ending} may be put behind it. */
-  readonly atBoundary: boolean
+  /**
+   * How many of the bytes fed from upstream came behind the last place where {@link ending} may be put: those of a
+   * frame, or of a message in fragments, that is not whole yet. 0 when it may be put right behind them.
+   */
+  readonly bytesSinceBoundary: number
   /**
    * The bytes that end the session for the client, who prints the status's message: the outcome on the error stream,
-   * then what the protocol closes with. Empty when the protocol has no way to say it (yet). Only at a boundary.
+   * then what the protocol closes with. Empty when the protocol has no way to say it (yet). They are put at the last
+   * boundary, the bytes since then being left out. After an UndecodableError too, for what was understood before it.
    */
   ending(status: Status): Uint8Array
 }
