@@ -10,24 +10,24 @@ export interface BuildProgress {
 
 const lineEverySeconds = 30
 
-/** Shows a build on standard error: one line that is rewritten on a terminal, elsewhere a line every 30 s. */
-export function showBuildProgress(): (progress: BuildProgress) => void {
+/** Shows the build of what `title` names on standard error: one line that is rewritten on a terminal, elsewhere a line every 30 s. */
+export function showBuildProgress(title: string): (progress: BuildProgress) => void {
   let shownAtSeconds = -lineEverySeconds
   return (progress) => {
     if (process.stderr.isTTY) {
-      process.stderr.write(`\r\u001b[K${describe(progress)}`)
+      process.stderr.write(`\r\u001b[K${describe(title, progress)}`)
     } else if (progress.elapsedSeconds - shownAtSeconds >= lineEverySeconds) {
       shownAtSeconds = progress.elapsedSeconds
-      process.stderr.write(`${describe(progress)}\n`)
+      process.stderr.write(`${describe(title, progress)}\n`)
     }
   }
 }
 
-function describe({ stage, elapsedSeconds, packages, totalPackages }: BuildProgress): string {
+function describe(title: string, { stage, elapsedSeconds, packages, totalPackages }: BuildProgress): string {
   const what = {
     waiting: 'waiting for another process that builds it',
     downloading: 'looking for modules',
     compiling: `${packages} of at most ${totalPackages} packages`,
   }[stage]
-  return `building the Kubernetes control plane (once, some minutes): ${what}, ${elapsedSeconds} s`
+  return `building ${title} (once, up to some minutes): ${what}, ${elapsedSeconds} s`
 }

@@ -6,7 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
-import { controlPlaneBinary, type BuildOptions } from './control-plane-binary.ts'
+import { controlPlaneBinary } from './control-plane-binary.ts'
+import type { BuildOptions } from './go-program.ts'
 import { kubectlOutput } from './kubectl.ts'
 
 /** How a control plane is started. */

@@ -26,7 +26,7 @@ const LIST_PODS: RequestInfo = {
 const ARRIVAL = {
   auditId: '6c1b2b0e-0000-4000-8000-000000000000',
   requestURI: '/api/v1/namespaces/default/pods/web/log?follow=true',
-  sourceIP: '192.0.2.7',
+  sourceIPs: ['192.0.2.7', '10.0.0.1'],
   userAgent: 'kubectl/v1.36.0',
   receivedAtMs: Date.parse('2026-01-02T03:04:05.678Z'),
 }
@@ -66,7 +66,7 @@ describe('the audit trail', () => {
       requestURI: ARRIVAL.requestURI,
       verb: 'get',
       user: { username: 'ana@example.com', groups: ['payments-dev'] },
-      sourceIPs: ['192.0.2.7'],
+      sourceIPs: ['192.0.2.7', '10.0.0.1'],
       userAgent: 'kubectl/v1.36.0',
       objectRef: { resource: 'pods', namespace: 'default', name: 'web', apiVersion: 'v1', subresource: 'log' },
       responseStatus: { metadata: {}, code: 200 },

@@ -9,7 +9,8 @@ export interface AuditedArrival {
   readonly auditId: string
   /** The raw target as received. */
   readonly requestURI: string
-  readonly sourceIP: string
+  /** Where it came from: the client's address, and behind it those of trusted proxies, the nearest last. */
+  readonly sourceIPs: readonly string[]
   /** Empty when the client sent none. */
   readonly userAgent: string
   /** Milliseconds since the epoch. */
@@ -59,6 +60,7 @@ export class AuditEntry {
   #impersonatedUser = ''
   #decision: AuditedDecision | null = null
   #session = ''
+  #recording = ''
   #stage: 'arrived' | 'started' | 'complete' = 'arrived'
 
   constructor(trail: AuditTrail, options: TrailOptions, arrival: AuditedArrival) {
@@ -101,6 +103,11 @@ export class AuditEntry {
     this.#session = session
   }
 
+  /** What became of the session's recording: the hash of its manifest, `failed`, or `off`. */
+  recorded(recording: string): void {
+    this.#recording = recording
+  }
+
   /** Stage ResponseStarted: the head of a long-running response went out. */
   started(statusCode: number): void {
     if (this.#stage !== 'arrived') return
@@ -126,12 +133,12 @@ export class AuditEntry {
 
   #write(stage: 'RequestReceived' | 'ResponseStarted' | 'ResponseComplete', outcome: AuditedOutcome | null): number {
     const atMs = (this.#options.now ?? Date.now)()
-    const { auditId, sourceIP, userAgent, receivedAtMs } = this.#arrival
+    const { auditId, sourceIPs, userAgent, receivedAtMs } = this.#arrival
     this.#options.sink.write(
       renderEvent({
         stage,
         auditId,
-        sourceIP,
+        sourceIPs,
         userAgent,
         receivedAtMs,
         requestURI: this.#requestURI,
@@ -164,6 +171,7 @@ export class AuditEntry {
       if (decision.rule !== '') annotations.push('postern.dev/rule', decision.rule)
     }
     if (this.#session !== '') annotations.push('postern.dev/session', this.#session)
+    if (this.#recording !== '') annotations.push('postern.dev/recording', this.#recording)
     return annotations
   }
 }

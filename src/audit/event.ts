@@ -18,7 +18,7 @@ export interface EventParts {
   readonly requestURI: string
   /** Null when the target could not be read. */
   readonly requestInfo: RequestInfo | null
-  readonly sourceIP: string
+  readonly sourceIPs: readonly string[]
   readonly userAgent: string
   readonly receivedAtMs: number
   /** The user as JSON, from {@link renderSubject}; `{}` before it is known. */
@@ -58,7 +58,7 @@ export function renderEvent(parts: EventParts): string {
     parts.user +
     (parts.impersonatedUser === '' ? '' : ',"impersonatedUser":' + parts.impersonatedUser) +
     ',"sourceIPs":[' +
-    quote(parts.sourceIP) +
+    parts.sourceIPs.map(quote).join(',') +
     ']'
   if (parts.userAgent !== '') line += ',"userAgent":' + clientText(parts.userAgent, MAX_USER_AGENT_CHARS)
   if (info?.isResourceRequest === true) line += ',"objectRef":' + renderObjectReference(info)

@@ -1,6 +1,6 @@
 import type { SessionFacts } from './session-facts.ts'
 
-/** One part of the stored asciicast, as it was appended. */
+/** One part of the stored asciicast: 256 KiB, the last one what is left. */
 export interface RecordedChunk {
   /** Bytes of the stored form. */
   readonly byteLength: number
@@ -31,12 +31,35 @@ export interface CopiedFile {
   readonly hash: string
 }
 
+/** What a stream carried and the asciicast does not show. */
+export interface ElidedBytes {
+  readonly stream: 'stdin' | 'stdout' | 'stderr'
+  /**
+   * `binary`: no text. `archive`: a tar archive, whose entries are among the files. `input`: typed or piped in while input
+   * is not recorded.
+   */
+  readonly kind: 'binary' | 'archive' | 'input'
+  /** Offset in the stream of the first of them. */
+  readonly firstByte: number
+  readonly byteLength: number
+  /**
+   * `sha256:…` of the stream from `hashedFromByte` to its end; from its beginning unless what is elided began after a
+   * mebibyte of text or an archive. Empty for an archive, whose entries have hashes of their own.
+   */
+  readonly hash: string
+  readonly hashedFromByte: number
+  /** What of an archive could not be read, one sentence; else empty. */
+  readonly note: string
+}
+
 /** How a session ended. */
 export interface SessionOutcome {
   /** Milliseconds since the epoch. */
   readonly endedAtMs: number
   /** Of an exec that ran to its end; null when it did not, or the outcome was not told. */
   readonly exitCode: number | null
+  /** What the server said went wrong, beyond an exit code; else empty. At most 1,024 characters. */
+  readonly message: string
   /** Why the gateway ended it, one sentence; empty when the session's own sides did. */
   readonly endedBy: string
 }
@@ -46,13 +69,18 @@ export interface RecordingManifest {
   readonly apiVersion: 'postern.dev/v1alpha1'
   readonly kind: 'Recording'
   readonly session: SessionFacts
-  /** `recording` while it is under way, and for ever after a crash. */
-  readonly state: 'recording' | 'complete'
+  /**
+   * `recording` while it is under way, and after a crash until the store is opened again; `interrupted` when it was
+   * cut off by a crash or a failing disk and closed afterwards, from what had been kept.
+   */
+  readonly state: 'recording' | 'complete' | 'interrupted'
   readonly outcome: SessionOutcome | null
-  /** Why it is not whole (best-effort only), one sentence; empty when nothing is missing. */
+  /** Why it is not whole (best-effort, or interrupted), one sentence; empty when nothing is missing. */
   readonly incomplete: string
   /** Bytes of payload for each stream of an exec or attach. */
   readonly streams: Readonly<Partial<Record<'stdin' | 'stdout' | 'stderr', number>>>
+  /** At most three for each stream. */
+  readonly elided: readonly ElidedBytes[]
   /** Whether what was typed is recorded, and how many characters were masked. */
   readonly input: { readonly recorded: boolean; readonly maskedCharacters: number }
   /** At most 10,000; `droppedConnections` more were not listed. */
@@ -63,6 +91,11 @@ export interface RecordingManifest {
   readonly droppedFiles: number
   /** How the asciicast is stored. */
   readonly encryption: 'none' | 'jwe'
+  /**
+   * Where the store encrypts: the session's command, the connections, the files, what is elided and the outcome's
+   * message as one compact JWE; they are empty in clear then.
+   */
+  readonly sealed?: string
   /** In order; empty while under way. */
   readonly chunks: readonly RecordedChunk[]
 }

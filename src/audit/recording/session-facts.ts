@@ -28,7 +28,7 @@ export interface SessionFacts {
   readonly rule: string
   readonly policyRevision: string
   /** What was demanded. */
-  readonly record: 'required' | 'best-effort'
+  readonly record: 'required' | 'best-effort' | 'off'
   /** Milliseconds since the epoch. */
   readonly startedAtMs: number
 }

@@ -1,0 +1,411 @@
+import { performance } from 'node:perf_hooks'
+import type { PortForwardObserver, RemoteCommandObserver, RemoteCommandStream } from '../../kube/session-decoder.ts'
+import { CastWriter } from './cast-writer.ts'
+import { redactCommand } from './command-line.ts'
+import { ExitStatusReader } from './exit-status.ts'
+import { ForwardAccount } from './forward-account.ts'
+import { InputMasking } from './input-masking.ts'
+import { PipedInput } from './piped-input.ts'
+import { PipedStream, type PipedStreamObserver } from './piped-stream.ts'
+import type { CopiedFile, ForwardedConnection, RecordingManifest } from './recording-manifest.ts'
+import type { RecordingStore, RecordingWriter } from './recording-store.ts'
+import type { SessionFacts } from './session-facts.ts'
+import type { SessionRecorder } from './session-recorder.ts'
+import { archiveOffset } from './archive-offset.ts'
+import { TerminalSizeReader } from './terminal-size.ts'
+import { TextScanner } from './text-scanner.ts'
+import { ECHO_WINDOW_MS, TypedInput } from './typed-input.ts'
+
+export interface RecorderOptions {
+  readonly store: RecordingStore
+  readonly facts: SessionFacts
+  /** Whether what is typed, or piped in, is recorded. */
+  readonly input: boolean
+  /** What is masked in input besides common secrets. */
+  readonly maskPatterns: readonly RegExp[]
+  /** Called at most once: from now on, something of the session is not kept. */
+  readonly onFailure: (error: Error) => void
+  /** Called when the recorder is not backlogged any more. */
+  readonly onDrain: () => void
+  /** Milliseconds of a monotonic clock. */
+  readonly now?: () => number
+}
+
+/**
+ * Opens a session's recording. Whoever opens it finishes it.
+ *
+ * @throws when the store cannot keep it.
+ */
+export async function openRecorder(options: RecorderOptions): Promise<SessionRecorder> {
+  const { store, input } = options
+  const facts = { ...options.facts, command: redactCommand(options.facts.command) }
+  const opening: RecordingManifest = {
+    apiVersion: 'postern.dev/v1alpha1',
+    kind: 'Recording',
+    session: facts,
+    state: 'recording',
+    outcome: null,
+    incomplete: '',
+    streams: {},
+    elided: [],
+    input: { recorded: input, maskedCharacters: 0 },
+    connections: [],
+    droppedConnections: 0,
+    files: [],
+    droppedFiles: 0,
+    encryption: 'none',
+    chunks: [],
+  }
+  // The store may already fail while it opens the recording.
+  const opened: { recorder: Recorder | null; failure: Error | null } = { recorder: null, failure: null }
+  const writer = await store.create(
+    opening,
+    (error) => {
+      opened.failure = error
+      opened.recorder?.fail(error)
+    },
+    () => opened.recorder?.drained(),
+  )
+  const recorder = new Recorder(options, opening, writer)
+  opened.recorder = recorder
+  if (opened.failure !== null) recorder.fail(opened.failure)
+  return recorder
+}
+
+/** Output is gathered for so long, in milliseconds, before it becomes an event; */
+const GATHER_MS = 10
+
+/** or until there are so many bytes of it. */
+const GATHER_BYTES = 16_384
+
+/** The asciicast begins so long after the session at the latest, in milliseconds. */
+const HEADER_MS = 500
+
+/** Copied files that are listed, and characters of their paths together; the manifest says how many more there were. */
+const MAX_FILES = 10_000
+const MAX_PATH_CHARS = 4 * 1024 * 1024
+
+/** Characters of the command that stand in the asciicast's title. */
+const MAX_TITLE_CHARS = 256
+
+type Output = 'stdout' | 'stderr'
+type Counted = Output | 'stdin'
+
+class Recorder implements SessionRecorder {
+  readonly remoteCommand: RemoteCommandObserver
+  readonly portForward: PortForwardObserver
+
+  readonly #options: RecorderOptions
+  readonly #opening: RecordingManifest
+  readonly #writer: RecordingWriter
+  readonly #cast: CastWriter
+  readonly #now: () => number
+  readonly #startedAt: number
+  readonly #streams: Partial<Record<Counted, number>> = {}
+  readonly #sizes = new TerminalSizeReader()
+  readonly #exitStatus: ExitStatusReader
+  readonly #forward = new ForwardAccount()
+  readonly #masking: InputMasking
+  /** For a session with a terminal; each tells its streams' text. */
+  readonly #screen = { stdout: new TextScanner(false), stderr: new TextScanner(false) }
+  readonly #typed: TypedInput | null
+  /** For a session without. */
+  readonly #piped: Record<Counted, PipedStream> | null
+  readonly #pipedInput: PipedInput
+  readonly #pipedText = new TextDecoder()
+  readonly #endedStreams = new Set<RemoteCommandStream>()
+  readonly #files: CopiedFile[] = []
+  #pathChars = 0
+  #droppedFiles = 0
+  /** Output that is gathered, of one stream, and when its first byte came. */
+  #gathered = Buffer.alloc(0)
+  #gatheredBytes = 0
+  #gatheredStream: Output = 'stdout'
+  #atMs = 0
+  #timer: NodeJS.Timeout | null = null
+  #dueMs = 0
+  #incomplete = ''
+  #failed = false
+  #finished: Promise<string> | null = null
+
+  constructor(options: RecorderOptions, opening: RecordingManifest, writer: RecordingWriter) {
+    const { input, maskPatterns } = options
+    const facts = opening.session
+    this.#options = options
+    this.#opening = opening
+    this.#writer = writer
+    this.#now = options.now ?? (() => performance.now())
+    this.#startedAt = this.#now()
+    const command = facts.command.join(' ').slice(0, MAX_TITLE_CHARS)
+    this.#cast = new CastWriter({
+      append: (line) => this.#failed || writer.append(line),
+      startedAtMs: facts.startedAtMs,
+      title: `${facts.kind} ${facts.namespace}/${facts.pod}${facts.container === '' ? '' : `/${facts.container}`}`,
+      command,
+      onOverflow: () => {
+        this.fail(new Error('more of the recording waits to be kept than may'))
+      },
+    })
+    this.#exitStatus = new ExitStatusReader(facts.subprotocol)
+    this.#masking = new InputMasking(maskPatterns)
+    const writeInput = (text: string): void => {
+      this.#cast.event(this.#atMs, 'i', text)
+    }
+    this.#typed = facts.tty && input ? new TypedInput(this.#masking, writeInput) : null
+    this.#pipedInput = new PipedInput(this.#masking, writeInput)
+    this.#piped = facts.tty ? null : this.#pipedStreams()
+    this.remoteCommand = {
+      wanted: new Set<RemoteCommandStream>([
+        'stdout',
+        'stderr',
+        'error',
+        'resize',
+        ...(input || (facts.stdin && !facts.tty) ? (['stdin'] as const) : []),
+      ]),
+      passed: (stream, byteLength) => {
+        if (stream === 'stdin' || stream === 'stdout' || stream === 'stderr') {
+          this.#streams[stream] = (this.#streams[stream] ?? 0) + byteLength
+        }
+      },
+      data: this.#guard((stream: RemoteCommandStream, chunk: Uint8Array) => {
+        this.#data(stream, chunk)
+      }),
+      ended: this.#guard((stream: RemoteCommandStream) => {
+        this.#end(stream)
+      }),
+    }
+    this.portForward = {
+      opened: this.#guard((connection: number, port: number) => {
+        this.#forward.opened(connection, port, this.#elapsed())
+      }),
+      passed: (connection, direction, byteLength) => {
+        this.#forward.passed(connection, direction, byteLength)
+      },
+      failed: this.#guard((connection: number, message: string) => {
+        this.#forward.failed(connection, message)
+      }),
+      closed: this.#guard((connection: number) => {
+        const atMs = this.#elapsed()
+        const closed = this.#forward.closed(connection, atMs)
+        if (closed !== undefined) this.#cast.event(atMs, 'm', describeConnection(connection, closed))
+      }),
+    }
+    this.#wait(HEADER_MS)
+  }
+
+  get backlogged(): boolean {
+    return this.#cast.backlogged && !this.#failed && this.#finished === null
+  }
+
+  incomplete(reason: string): void {
+    if (this.#finished !== null || this.#incomplete !== '') return
+    this.#incomplete = reason
+    this.#cast.event(this.#elapsed(), 'm', `Incomplete from here on: ${reason}`)
+  }
+
+  follow(listener: (line: string | null) => void): () => void {
+    this.#flush()
+    return this.#cast.follow(this.#elapsed(), listener)
+  }
+
+  finish(endedBy: string): Promise<string> {
+    this.#finished ??= this.#finish(endedBy)
+    return this.#finished
+  }
+
+  fail(error: Error): void {
+    if (this.#failed) return
+    this.#failed = true
+    this.#options.onFailure(error)
+  }
+
+  drained(): void {
+    this.#cast.drained()
+    if (!this.#cast.backlogged) this.#options.onDrain()
+  }
+
+  async #finish(endedBy: string): Promise<string> {
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    for (const stream of ['stdin', 'stdout', 'stderr'] as const) this.#end(stream)
+    const atMs = this.#elapsed()
+    if (endedBy !== '') this.#cast.event(atMs, 'm', `Ended: ${endedBy}`)
+    this.#cast.end()
+    const { exitCode, message } = this.#exitStatus.status
+    return await this.#writer.finish({
+      ...this.#opening,
+      state: 'complete',
+      outcome: { endedAtMs: this.#opening.session.startedAtMs + Math.round(atMs), exitCode, message, endedBy },
+      incomplete: this.#incomplete,
+      streams: this.#streams,
+      elided: this.#piped === null ? [] : Object.values(this.#piped).flatMap(({ elided }) => elided),
+      input: { recorded: this.#options.input, maskedCharacters: this.#masking.maskedCharacters },
+      connections: this.#forward.listed,
+      droppedConnections: this.#forward.dropped,
+      files: this.#files,
+      droppedFiles: this.#droppedFiles,
+    })
+  }
+
+  #data(stream: RemoteCommandStream, chunk: Uint8Array): void {
+    if (this.#endedStreams.has(stream)) return
+    if (stream === 'stdout' || stream === 'stderr') {
+      this.#gather(stream, chunk)
+      return
+    }
+    this.#flush()
+    this.#atMs = this.#elapsed()
+    if (stream === 'error') this.#exitStatus.push(chunk)
+    else if (stream === 'resize') {
+      const size = this.#sizes.push(chunk)
+      if (size !== null) this.#cast.resize(this.#atMs, size)
+    } else if (this.#piped !== null) this.#piped.stdin.push(chunk)
+    else this.#typed?.typed(chunk, this.#atMs)
+    this.#waitForMore()
+  }
+
+  #gather(stream: Output, chunk: Uint8Array): void {
+    const nowMs = this.#elapsed()
+    const isOther = stream !== this.#gatheredStream || nowMs - this.#atMs >= GATHER_MS
+    if (isOther || this.#gatheredBytes + chunk.length > GATHER_BYTES) this.#flush()
+    if (this.#gatheredBytes === 0) {
+      this.#gatheredStream = stream
+      this.#atMs = nowMs
+      if (chunk.length >= GATHER_BYTES) {
+        this.#tell(stream, chunk)
+        this.#waitForMore()
+        return
+      }
+    }
+    if (this.#gathered.length < this.#gatheredBytes + chunk.length) {
+      const grown = Buffer.allocUnsafeSlow(Math.min(GATHER_BYTES, 2 * (this.#gatheredBytes + chunk.length)))
+      grown.set(this.#gathered.subarray(0, this.#gatheredBytes))
+      this.#gathered = grown
+    }
+    this.#gathered.set(chunk, this.#gatheredBytes)
+    this.#gatheredBytes += chunk.length
+    this.#wait(GATHER_MS)
+  }
+
+  #flush(): void {
+    if (this.#gatheredBytes === 0) return
+    const gathered = this.#gathered.subarray(0, this.#gatheredBytes)
+    this.#gatheredBytes = 0
+    this.#tell(this.#gatheredStream, gathered)
+  }
+
+  #tell(stream: Output, chunk: Uint8Array): void {
+    if (this.#piped !== null) this.#piped[stream].push(chunk)
+    else {
+      const { text } = this.#screen[stream].push(chunk)
+      if (text.length > 0) this.#output(stream, text)
+    }
+  }
+
+  #output(stream: Output, text: Uint8Array): void {
+    this.#typed?.shown(text, this.#atMs)
+    this.#cast.output(this.#atMs, text, stream)
+  }
+
+  #end(stream: RemoteCommandStream): void {
+    if (this.#endedStreams.has(stream)) return
+    this.#flush()
+    this.#endedStreams.add(stream)
+    if (stream === 'error' || stream === 'resize') return
+    this.#atMs = this.#elapsed()
+    this.#piped?.[stream].end()
+    if (stream === 'stdin') {
+      this.#typed?.end()
+      this.#pipedInput.end()
+    } else if (this.#piped === null) {
+      const text = this.#screen[stream].end()
+      if (text.length > 0) this.#output(stream, text)
+    }
+  }
+
+  #pipedStreams(): Record<Counted, PipedStream> {
+    const { command, stdin } = this.#opening.session
+    const resumedAt = archiveOffset(command)
+    const isInput = this.#options.input && stdin
+    return {
+      stdin: new PipedStream('stdin', this.#pipedObserver('stdin'), isInput),
+      stdout: new PipedStream('stdout', this.#pipedObserver('stdout'), true, resumedAt),
+      stderr: new PipedStream('stderr', this.#pipedObserver('stderr'), true),
+    }
+  }
+
+  #pipedObserver(stream: Counted): PipedStreamObserver {
+    return {
+      text: (text) => {
+        if (stream === 'stdin') this.#pipedInput.push(this.#pipedText.decode(text))
+        else this.#output(stream, text)
+      },
+      note: (sentence) => {
+        this.#cast.event(this.#atMs, 'm', sentence)
+      },
+      entry: (entry) => {
+        const file: CopiedFile = { direction: stream === 'stdin' ? 'upload' : 'download', ...entry }
+        if (this.#files.length === MAX_FILES || this.#pathChars + file.path.length > MAX_PATH_CHARS) {
+          this.#droppedFiles++
+          return
+        }
+        this.#pathChars += file.path.length
+        this.#files.push(file)
+        this.#cast.event(this.#atMs, 'm', describeFile(file))
+      },
+    }
+  }
+
+  /** Nothing came for a while: tells what was gathered, and what waits for more. */
+  #pause(): void {
+    this.#flush()
+    this.#cast.begin()
+    this.#atMs = this.#elapsed()
+    this.#typed?.expire(this.#atMs)
+    if (this.#piped !== null) for (const stream of Object.values(this.#piped)) if (stream.waits) stream.pause()
+    this.#waitForMore()
+  }
+
+  #waitForMore(): void {
+    if (this.#piped !== null && Object.values(this.#piped).some(({ waits }) => waits)) this.#wait(GATHER_MS)
+    else if (this.#typed?.waits === true) this.#wait(ECHO_WINDOW_MS)
+  }
+
+  #wait(ms: number): void {
+    const dueMs = this.#elapsed() + ms
+    if (this.#finished !== null || (this.#timer !== null && this.#dueMs <= dueMs)) return
+    if (this.#timer !== null) clearTimeout(this.#timer)
+    this.#dueMs = dueMs
+    const pause = this.#guard(() => {
+      this.#timer = null
+      this.#pause()
+    })
+    this.#timer = setTimeout(pause, ms).unref()
+  }
+
+  /** An observer must not throw: what fails in here is a failure of the recording. */
+  #guard<Arguments extends unknown[]>(observe: (...args: Arguments) => void): (...args: Arguments) => void {
+    return (...args) => {
+      if (this.#finished !== null) return
+      try {
+        observe(...args)
+      } catch (error) {
+        this.fail(error instanceof Error ? error : new Error(String(error)))
+      }
+    }
+  }
+
+  /** Milliseconds since the start. */
+  #elapsed(): number {
+    return this.#now() - this.#startedAt
+  }
+}
+
+function describeFile({ direction, type, path, byteLength, hash }: CopiedFile): string {
+  return `${direction} of ${type} ${path}: ${byteLength} bytes${hash === '' ? '' : `, ${hash}`}`
+}
+
+function describeConnection(connection: number, account: ForwardedConnection): string {
+  const { port, sentBytes, receivedBytes, error } = account
+  const told = `Connection ${connection} to port ${port}: ${sentBytes} bytes sent, ${receivedBytes} received`
+  return error === '' ? told : `${told}, failed: ${error}`
+}

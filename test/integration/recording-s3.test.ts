@@ -1,0 +1,283 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { access, appendFile, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { createServer, request } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { decryptRecording, loadPrivateKey, unsealManifest } from '../../src/audit/recording/decrypt-recording.ts'
+import type { RecordingArchive } from '../../src/audit/recording/directory-store.ts'
+import { loadPublicKey, type RecordingPublicKey } from '../../src/audit/recording/encryption.ts'
+import { openRecordingStore } from '../../src/audit/recording/open-recording-store.ts'
+import { isRecordingId } from '../../src/audit/recording/manifest-file.ts'
+import type { RecordingManifest } from '../../src/audit/recording/recording-manifest.ts'
+import type { RetentionPolicy } from '../../src/audit/recording/retention.ts'
+import { verifyRecording } from '../../src/audit/recording/verify-recording.ts'
+import { type ObjectStore, startObjectStore } from '../support/object-store.ts'
+import { finishedManifest, newManifest, textOf } from '../support/recordings.ts'
+
+const buildsWithinMs = 15 * 60_000
+const header = '{"version":2,"width":80,"height":24}\n'
+const mebibyte = 1024 * 1024
+
+let objects: ObjectStore
+let directory: string
+let spool: string
+let prefix: string
+let problems: string[]
+let deleted: string[]
+let stores: RecordingArchive[]
+
+beforeAll(async () => {
+  objects = await startObjectStore()
+  for (const [name, value] of Object.entries(objects.environment)) vi.stubEnv(name, value)
+}, buildsWithinMs)
+afterAll(async () => {
+  vi.unstubAllEnvs()
+  await objects.close()
+})
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'postern-s3-'))
+  spool = join(directory, 'spool')
+  prefix = `${directory.slice(-6)}/`
+  problems = []
+  deleted = []
+  stores = []
+})
+afterEach(async () => {
+  for (const store of stores) await store.close()
+  await rm(directory, { recursive: true })
+})
+
+interface Differences {
+  readonly bucket?: string
+  readonly endpoint?: string
+  readonly maxSpoolBytes?: number
+  readonly encryptTo?: RecordingPublicKey
+  readonly retention?: RetentionPolicy
+}
+
+async function openStore(differences: Differences = {}): Promise<RecordingArchive> {
+  const store = await openRecordingStore({
+    storage: {
+      kind: 's3',
+      location: {
+        bucket: differences.bucket ?? objects.bucket,
+        prefix,
+        region: null,
+        endpoint: differences.endpoint ?? objects.endpoint,
+        forcePathStyle: true,
+        serverSideEncryption: null,
+      },
+      spool: { directory: spool, maxBytes: differences.maxSpoolBytes ?? 100 * mebibyte },
+    },
+    encryptTo: differences.encryptTo ?? null,
+    retention: differences.retention ?? { maxAgeMs: null, maxBytes: null },
+    events: {
+      onProblem: ({ message }) => problems.push(message),
+      onInterrupted: () => undefined,
+      onDeleted: (id, reason) => deleted.push(`${id}: ${reason}`),
+    },
+  })
+  stores.push(store)
+  return store
+}
+
+async function record(
+  store: RecordingArchive,
+  text = `${header}[1,"o","said"]\n`,
+): Promise<[RecordingManifest, string]> {
+  const manifest = newManifest()
+  const writer = await store.create(
+    manifest,
+    (error) => problems.push(error.message),
+    () => undefined,
+  )
+  for (let at = 0; at < text.length; at += mebibyte) {
+    writer.append(text.slice(at, at + mebibyte))
+    await new Promise((resolve) => setTimeout(resolve, 1))
+  }
+  return [manifest, await writer.finish(finishedManifest(manifest))]
+}
+
+const inSpool = async (): Promise<string[]> => (await readdir(spool)).filter(isRecordingId)
+const uploaded = (): Promise<void> => expect.poll(inSpool, { timeout: 15_000 }).toEqual([])
+const isThere = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  )
+
+describe('a recording in a bucket', () => {
+  it('is uploaded when its session has ended, and is gone from the spool then', async () => {
+    const store = await openStore()
+    const [{ session }, hash] = await record(store)
+    expect(await textOf(await store.read(session.id))).toBe(`${header}[1,"o","said"]\n`)
+    await uploaded()
+    expect(await readFile(objects.file(`${prefix}${session.id}/recording.cast`), 'utf8')).toContain('said')
+    expect(await store.list()).toMatchObject([{ state: 'complete', session: { id: session.id } }])
+    expect(await store.manifest(session.id)).toMatchObject({ state: 'complete' })
+    expect(await textOf(await store.read(session.id))).toBe(`${header}[1,"o","said"]\n`)
+    expect(await verifyRecording(store, session.id, hash)).toMatchObject({ verdict: 'intact' })
+    expect(problems).toEqual([])
+  })
+
+  it('is uploaded in parts when it is large, and encrypted where that is asked for', async () => {
+    const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+    const [publicFile, privateFile] = [join(directory, 'public.pem'), join(directory, 'private.pem')]
+    await writeFile(publicFile, publicKey.export({ type: 'spki', format: 'pem' }))
+    await writeFile(privateFile, privateKey.export({ type: 'pkcs8', format: 'pem' }))
+    const store = await openStore({ encryptTo: await loadPublicKey(publicFile) })
+    const text = header + `[1,"o","${'secret '.repeat(20)}"]\n`.repeat(100_000)
+    const [{ session }, hash] = await record(store, text)
+    await uploaded()
+    expect((await stat(objects.file(`${prefix}${session.id}/recording.cast.jwe`))).size).toBeGreaterThan(text.length)
+    expect(await verifyRecording(store, session.id, hash)).toMatchObject({ verdict: 'intact' })
+    const key = await loadPrivateKey(privateFile)
+    const [manifest, stored] = [await store.manifest(session.id), await store.read(session.id)]
+    if (manifest === null || stored === null) throw new Error('it is not there')
+    expect((await textOf(decryptRecording(stored, manifest, key))) === text).toBe(true)
+    expect((await unsealManifest(manifest, key)).session.command).toEqual(session.command)
+  })
+
+  it('is deleted there and in the spool', async () => {
+    const store = await openStore()
+    const [{ session }] = await record(store)
+    await uploaded()
+    expect(await store.remove(session.id)).toBe(true)
+    expect(await store.remove(session.id)).toBe(false)
+    expect([await store.manifest(session.id), await store.read(session.id), await store.list()]).toEqual([
+      null,
+      null,
+      [],
+    ])
+    expect(await isThere(objects.file(`${prefix}${session.id}/recording.cast`))).toBe(false)
+  })
+
+  it('does not come back when it is deleted during its upload', async () => {
+    const store = await openStore()
+    const [{ session }] = await record(store, header + `[1,"o","${'x'.repeat(1000)}"]\n`.repeat(20_000))
+    expect(await store.remove(session.id)).toBe(true)
+    const [next] = await record(store)
+    await uploaded()
+    expect(await store.list()).toMatchObject([{ session: { id: next.session.id } }])
+    expect((await store.usage()).map(({ id }) => id)).toEqual([next.session.id])
+    expect(problems).toEqual([])
+  })
+
+  it('is found altered when somebody changed it there', async () => {
+    const store = await openStore()
+    const [{ session }, hash] = await record(store)
+    await uploaded()
+    await writeFile(objects.file(`${prefix}${session.id}/recording.cast`), `${header}[1,"o","SAID"]\n`)
+    expect(await verifyRecording(store, session.id, hash)).toMatchObject({ verdict: 'altered', chunk: 0 })
+  })
+})
+
+describe('a bucket that is away', () => {
+  it('stops nothing: the recording waits in the spool, and is uploaded when it is back', async () => {
+    await objects.stop()
+    const store = await openStore()
+    const [{ session }] = await record(store)
+    await expect
+      .poll(() => problems, { timeout: 15_000 })
+      .toEqual(['recordings cannot be uploaded at present; they are kept in the spool'])
+    expect(store.writable).toBe(true)
+    expect(await textOf(await store.read(session.id))).toContain('said')
+    await expect(store.list()).rejects.toThrow()
+    await objects.start()
+    await uploaded()
+    expect(await textOf(await store.read(session.id))).toContain('said')
+    expect(problems).toHaveLength(1)
+  })
+
+  it('lets no recording be opened once the spool is full', async () => {
+    await objects.stop()
+    const store = await openStore({ maxSpoolBytes: mebibyte })
+    await record(store, header + `[1,"o","${'x'.repeat(1000)}"]\n`.repeat(1100))
+    expect(store.writable).toBe(false)
+    await expect(record(store)).rejects.toThrow('the spool is full of recordings that wait for their upload')
+    await objects.start()
+    await uploaded()
+    expect(store.writable).toBe(true)
+    await record(store)
+  })
+
+  it('gets at the next start what is still in the spool, also what was cut off', async () => {
+    await objects.stop()
+    const store = await openStore()
+    const [complete] = await record(store)
+    const cutOff = newManifest()
+    await store.create(
+      cutOff,
+      () => undefined,
+      () => undefined,
+    )
+    await store.close()
+    await appendFile(join(spool, cutOff.session.id, 'recording.cast'), `${header}[1,"o","torn`)
+    await objects.start()
+    const next = await openStore()
+    await uploaded()
+    expect(await verifyRecording(next, complete.session.id, null)).toMatchObject({ verdict: 'intact' })
+    expect(await next.manifest(cutOff.session.id)).toMatchObject({ state: 'interrupted' })
+    expect(await readFile(objects.file(`${prefix}${cutOff.session.id}/recording.cast`), 'utf8')).toBe(header)
+  })
+
+  it('is told from one without that recording', async () => {
+    const store = await openStore({ bucket: 'another-bucket' })
+    await expect(store.read(newManifest().session.id)).rejects.toThrow()
+    await expect(store.manifest(newManifest().session.id)).rejects.toThrow()
+  })
+})
+
+it('keeps no more in the bucket than retention lets it', async () => {
+  const store = await openStore()
+  const [old] = await record(store, header + `[1,"o","${'x'.repeat(1000)}"]\n`.repeat(500))
+  await uploaded()
+  const aWhileAgo = new Date(Date.now() - 60_000)
+  for (const name of ['manifest.json', 'recording.cast']) {
+    await utimes(objects.file(`${prefix}${old.session.id}/${name}`), aWhileAgo, aWhileAgo)
+  }
+  const [young] = await record(store)
+  await uploaded()
+  await store.close()
+  const limited = await openStore({ retention: { maxAgeMs: null, maxBytes: 100_000 } })
+  await expect.poll(() => deleted).toEqual([`${old.session.id}: size`])
+  expect(await limited.list()).toMatchObject([{ session: { id: young.session.id } }])
+})
+
+describe('a server that keeps no checksums', () => {
+  it.each([
+    ['gets what it confirms by its content', (text: string) => text, true],
+    ['is not believed when it holds something else', (text: string) => text.replace('said', 'SAID'), false],
+  ])('%s', async (_what, changed, believed) => {
+    // The real server, seen through one that hides its checksums and may show other contents.
+    const proxy = createServer((incoming, outgoing) => {
+      const onward = request(
+        `${objects.endpoint}${incoming.url ?? '/'}`,
+        { method: incoming.method, headers: incoming.headers, setHost: false },
+        (answer) => {
+          const headers = Object.entries(answer.headers).filter(([name]) => !name.startsWith('x-amz-checksum'))
+          outgoing.writeHead(answer.statusCode ?? 500, Object.fromEntries(headers))
+          answer.on('data', (block: Buffer) => outgoing.write(changed(block.toString('latin1')), 'latin1'))
+          answer.on('end', () => outgoing.end())
+        },
+      )
+      incoming.pipe(onward)
+    })
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
+    const { port } = proxy.address() as AddressInfo
+    try {
+      const store = await openStore({ endpoint: `http://127.0.0.1:${port}` })
+      const [{ session }] = await record(store)
+      if (believed) await uploaded()
+      else await expect.poll(() => problems).toHaveLength(1)
+      expect(await inSpool()).toEqual(believed ? [] : [session.id])
+      await store.close()
+    } finally {
+      proxy.closeAllConnections()
+      await new Promise((resolve) => proxy.close(resolve))
+    }
+  })
+})

@@ -1,0 +1,33 @@
+import { openDirectoryStore } from '../../src/audit/recording/directory-store.ts'
+import type { RecordingPublicKey } from '../../src/audit/recording/encryption.ts'
+import type { RecordingManifest } from '../../src/audit/recording/recording-manifest.ts'
+
+/** An event of an asciicast: seconds, code, data. */
+export type CastEvent = readonly [seconds: number, code: string, data: string]
+
+/** A recording to keep: its last manifest, and what was recorded. */
+export interface RecordingToKeep {
+  readonly manifest: RecordingManifest
+  readonly events: readonly CastEvent[]
+}
+
+/** Keeps recordings in a directory as a connector does. */
+export async function keepRecordings(
+  directory: string,
+  encryptTo: RecordingPublicKey | null,
+  recordings: readonly RecordingToKeep[],
+): Promise<void> {
+  const fail = (error: Error): never => {
+    throw error
+  }
+  const store = await openDirectoryStore(directory, encryptTo, { onProblem: fail, onInterrupted: () => undefined })
+  for (const { manifest, events } of recordings) {
+    const writer = await store.create(manifest, fail, () => undefined)
+    const lines = [{ version: 2, width: 80, height: 24, title: 'session' }, ...events].map((line) =>
+      JSON.stringify(line),
+    )
+    writer.append(`${lines.join('\n')}\n`)
+    await writer.finish(manifest)
+  }
+  await store.close()
+}
