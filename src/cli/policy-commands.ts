@@ -1,12 +1,14 @@
 import { Option, type Command } from 'commander'
+import { ClientError } from '../client/client-error.ts'
 import { withExamples, type Act } from './command.ts'
 import { outputOption } from './flags.ts'
 import type { PolicyCheckFlags } from './policy-check.ts'
 import type { PolicyExplainFlags } from './policy-explain.ts'
 import type { PolicyExportFlags } from './policy-export.ts'
+import type { PolicyStatusFlags } from './policy-status.ts'
 import type { PolicyTestFlags } from './policy-test.ts'
 
-/** What policies say, before they are live. */
+/** What policies say, before they are live and while they are. */
 export function addPolicyCommands(policy: Command, act: Act): void {
   withExamples(
     withSource(
@@ -88,6 +90,24 @@ export function addPolicyCommands(policy: Command, act: Act): void {
       return runPolicyExport(files, flags)
     }),
   )
+  withExamples(
+    policy
+      .command('status')
+      .description('print which policy a running connector decides by, and whether files say the same')
+      .argument('[FILE...]', FILES)
+      .addOption(
+        new Option('--ops <URL>', 'ops listener of the connector').default('http://127.0.0.1:9443').argParser(parseOps),
+      )
+      .addOption(outputOption()),
+    'postern policy status',
+    'postern policy status policies/*.yaml',
+    'kubectl port-forward deployment/postern 9443 & postern policy status --ops http://127.0.0.1:9443 -o json',
+  ).action(
+    act(async (files: string[], flags: PolicyStatusFlags) => {
+      const { runPolicyStatus } = await import('./policy-status.ts')
+      return runPolicyStatus(files, flags)
+    }),
+  )
 }
 
 const FILES = 'policies: files, directories, or patterns such as policies/*.yaml'
@@ -102,4 +122,11 @@ function listOption(flags: string, description: string): Option {
   return new Option(flags, description)
     .argParser((value, before: readonly string[]) => [...before, value])
     .default([], 'none')
+}
+
+function parseOps(text: string): string {
+  const url = URL.parse(text)
+  if (url === null || !/^https?:$/.test(url.protocol) || url.href !== `${url.origin}/`)
+    throw new ClientError('BadArgument', `"${text}" is no ops listener; write it as http://HOST:PORT`)
+  return url.origin
 }

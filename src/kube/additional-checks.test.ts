@@ -6,11 +6,15 @@ const asked = (method: string, target: string, contentType = '') => {
   const { requestInfo } = parseRequest(method, target)
   const headers = contentType === '' ? [] : ['Content-Type', contentType]
   return [...creationChecks(requestInfo, headers), ...escalationChecks(requestInfo)].map(
-    ({ verb, resource, namespace, name }) => [verb, resource, namespace, name].filter((part) => part !== '').join(' '),
+    ({ verb, resource, subresource, namespace, name }) =>
+      [verb, subresource === '' ? resource : `${resource}/${subresource}`, namespace, name]
+        .filter((part) => part !== '')
+        .join(' '),
   )
 }
 
 const RBAC = '/apis/rbac.authorization.k8s.io/v1'
+const CERTIFICATES = '/apis/certificates.k8s.io/v1'
 const CORE = '/api/v1/namespaces/shop'
 
 describe('a request that may make an object', () => {
@@ -38,6 +42,20 @@ describe('a request that may hand out rights', () => {
     ['DELETE', `${RBAC}/clusterroles/r`, []],
     ['GET', `${RBAC}/clusterroles/r`, []],
     ['POST', `/apis/example.com/v1/clusterroles`, []],
+    ['PUT', `${CERTIFICATES}/certificatesigningrequests/c/approval`, ['approve signers']],
+    ['PATCH', `${CERTIFICATES}/certificatesigningrequests/c/approval`, ['approve signers']],
+    ['PUT', `${CERTIFICATES}/certificatesigningrequests/c/status`, ['sign signers']],
+    ['PATCH', `/apis/certificates.k8s.io/v1beta1/certificatesigningrequests/c/status`, ['sign signers']],
+    ['PUT', `/apis/certificates.k8s.io/v1beta1/namespaces/shop/podcertificaterequests/p/status`, ['sign signers']],
+    ['POST', `/apis/certificates.k8s.io/v1beta1/clustertrustbundles`, ['attest signers']],
+    ['PUT', `/apis/certificates.k8s.io/v1beta1/clustertrustbundles/b`, ['attest signers']],
+    ['POST', `${CERTIFICATES}/certificatesigningrequests`, ['create certificatesigningrequests/nodeclient']],
+    ['PATCH', `${CERTIFICATES}/certificatesigningrequests/c`, ['create certificatesigningrequests/nodeclient']],
+    ['PUT', `${CERTIFICATES}/certificatesigningrequests/c`, []],
+    ['DELETE', `${CERTIFICATES}/certificatesigningrequests/c`, []],
+    ['GET', `${CERTIFICATES}/certificatesigningrequests/c/approval`, []],
+    ['PUT', `/apis/example.com/v1/certificatesigningrequests/c/approval`, []],
+    ['POST', `/certificates.k8s.io/certificatesigningrequests`, []],
   ])('%s %s needs %j', (method, target, expected) => {
     expect(asked(method, target)).toEqual(expected)
   })

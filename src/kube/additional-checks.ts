@@ -15,6 +15,14 @@ const CREATED_BY_UPDATE: ReadonlyMap<string, readonly string[]> = new Map([
 ])
 
 const RBAC_GROUP = 'rbac.authorization.k8s.io'
+const CERTIFICATES_GROUP = 'certificates.k8s.io'
+/** Verbs on signers that Kubernetes asks for a write, by `RESOURCE[/SUBRESOURCE]`. */
+const SIGNER_VERBS: ReadonlyMap<string, string> = new Map([
+  ['certificatesigningrequests/approval', 'approve'],
+  ['certificatesigningrequests/status', 'sign'],
+  ['clustertrustbundles', 'attest'],
+  ['podcertificaterequests/status', 'sign'],
+])
 const WRITES: ReadonlySet<string> = new Set(['create', 'update', 'patch'])
 const APPLY_PATCH = /^application\/apply-patch\+(?:yaml|cbor)\s*(?:;|$)/i
 
@@ -37,17 +45,44 @@ export function creationChecks(info: RequestInfo, headers: RawHeaders): readonly
 }
 
 /**
- * What kube-apiserver would ask so that nobody grants more than they have: `escalate` for a write of a role, `bind` for
- * a write of a binding. Where the connector's identity is the one it sees, it asks about that, so we ask instead.
+ * What Kubernetes would ask so that nobody hands out more than they have. Where the connector's identity is the one that
+ * it sees, it asks that of the connector, so we ask it of the person instead:
  *
- * The role that a binding names stands in its body, which is not read: the right to bind has to be for any
- * ClusterRole.
+ * - `escalate` for a write of a role, `bind` for a write of a binding;
+ * - `approve`, `sign` and `attest` on signers, for what makes a certificate or an authority be believed;
+ * - `create` of `certificatesigningrequests/nodeclient` for a request to sign, which says on its own that it was the
+ *   connector's: when the connector has that right, one in the name of a node is approved without anybody's doing.
  *
- * @see k8s.io/kubernetes `pkg/registry/rbac/escalation_check.go` (v1.36)
+ * The role that a binding names and the signer of a request stand in bodies and stored objects, which are not read: the
+ * right has to be for any ClusterRole, and for any signer.
+ *
+ * @see k8s.io/kubernetes `pkg/registry/rbac/escalation_check.go`, `pkg/certauthorization/certauthorization.go`,
+ * `plugin/pkg/admission/certificates`, `pkg/registry/certificates/podcertificaterequest/strategy.go`,
+ * `pkg/controller/certificates/approver/sarapprove.go` (v1.36)
  */
 export function escalationChecks(info: RequestInfo): readonly RequestInfo[] {
-  if (info.apiGroup !== RBAC_GROUP || info.subresource !== '' || !WRITES.has(info.verb)) return []
+  if (!info.isResourceRequest || !WRITES.has(info.verb)) return []
+  if (info.apiGroup === RBAC_GROUP) return rbacChecks(info)
+  return info.apiGroup === CERTIFICATES_GROUP ? certificateChecks(info) : []
+}
+
+function rbacChecks(info: RequestInfo): readonly RequestInfo[] {
+  if (info.subresource !== '') return []
   if (info.resource === 'roles' || info.resource === 'clusterroles') return [{ ...info, verb: 'escalate' }]
   if (info.resource !== 'rolebindings' && info.resource !== 'clusterrolebindings') return []
-  return [{ ...info, verb: 'bind', resource: 'clusterroles', namespace: '', name: '', parts: ['clusterroles'] }]
+  return [onAny(info, 'bind', 'clusterroles')]
+}
+
+function certificateChecks(info: RequestInfo): readonly RequestInfo[] {
+  const what = info.subresource === '' ? info.resource : `${info.resource}/${info.subresource}`
+  const verb = SIGNER_VERBS.get(what)
+  if (verb !== undefined) return [onAny(info, verb, 'signers')]
+  // A patch may be an apply, which creates; an update of these never does.
+  const requestsSigning = what === 'certificatesigningrequests' && info.verb !== 'update'
+  return requestsSigning ? [onAny(info, 'create', 'certificatesigningrequests', 'nodeclient')] : []
+}
+
+/** The same group's, at the cluster scope, without a name: no rule that is limited to names allows it. */
+function onAny(info: RequestInfo, verb: string, resource: string, subresource = ''): RequestInfo {
+  return { ...info, verb, resource, subresource, namespace: '', name: '', parts: [resource] }
 }

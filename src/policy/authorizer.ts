@@ -18,6 +18,8 @@ export interface Obligations {
   readonly record?: 'required' | 'best-effort' | 'off'
   readonly maxDurationMs?: number
   readonly idleTimeoutMs?: number
+  /** Sessions of one subject by the rule that decided, at a time. */
+  readonly maxConcurrent?: number
 }
 
 /** A rule that came close to allowing, and what kept it from doing so. */

@@ -1,15 +1,9 @@
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
 import { z } from 'zod'
+import { addressRange, createAddressMatcher } from '../document/address-range.ts'
 import { excerpt } from '../kube/quote.ts'
 import type { Attributes } from './authorizer.ts'
 import { EXTRA_KEY } from './templates.ts'
-
-const addressRange = z
-  .string({ error: 'an address range such as 10.0.0.0/8' })
-  .refine((text) => parseRange(text) !== null, {
-    error: 'is no address range',
-    params: { expected: 'a range such as 10.0.0.0/8 or 2001:db8::/32, or one address' },
-  })
 
 /** The address of a caller. */
 export const callerAddress = z
@@ -144,11 +138,11 @@ export function compileConditions({
 }
 
 function inRanges(sourceIPs: readonly string[]): Part {
-  const ranges = blockList(sourceIPs)
+  const includes = createAddressMatcher(sourceIPs)
   return {
     phrase: `a source address in ${sourceIPs.join(' or ')}`,
     circumstance: 'sourceIP',
-    holds: ({ sourceIP }) => includesAddress(ranges, sourceIP),
+    holds: ({ sourceIP }) => includes(sourceIP),
   }
 }
 
@@ -209,44 +203,6 @@ function eachMinute(options: Intl.DateTimeFormatOptions): (atMs: number) => stri
     }
     return shown
   }
-}
-
-function includesAddress(ranges: BlockList, sourceIP: string): boolean {
-  const [address = ''] = sourceIP.split('%')
-  const family = familyOf(address)
-  if (family === null) throw new TypeError('the source address of a request is not an address')
-  return ranges.check(address, family)
-}
-
-function blockList(texts: readonly string[]): BlockList {
-  const ranges = new BlockList()
-  for (const text of texts) {
-    const range = parseRange(text)
-    if (range === null) throw new TypeError(`${text} is not an address range`)
-    ranges.addSubnet(range.address, range.prefix, range.family)
-  }
-  return ranges
-}
-
-interface Range {
-  readonly address: string
-  readonly prefix: number
-  readonly family: 'ipv4' | 'ipv6'
-}
-
-function parseRange(text: string): Range | null {
-  const [, address = '', length] = /^([0-9A-Fa-f.:]+)(?:\/(\d{1,3}))?$/.exec(text) ?? []
-  const family = familyOf(address)
-  if (family === null) return null
-  const longest = family === 'ipv4' ? 32 : 128
-  const prefix = length === undefined ? longest : Number(length)
-  return prefix > longest ? null : { address, prefix, family }
-}
-
-function familyOf(address: string): 'ipv4' | 'ipv6' | null {
-  const version = isIP(address)
-  if (version === 0) return null
-  return version === 4 ? 'ipv4' : 'ipv6'
 }
 
 /** A day that a month lacks is taken for one of the next month by `Date.parse`. */

@@ -40,7 +40,7 @@ function reference(policies: readonly Policy[], { subject, requestInfo, socket, 
 
 function matches(rule: ResourceRule | NonResourceRule, info: RequestInfo, subject: Subject): boolean {
   const deny = rule.effect === 'deny'
-  const byName = ['bind', 'escalate', 'impersonate'].includes(info.verb)
+  const byName = ['approve', 'attest', 'bind', 'escalate', 'impersonate', 'sign'].includes(info.verb)
   if (!rule.verbs.some((verb) => verb === info.verb || (verb === '*' && (deny || !byName)))) return false
   if (!('resources' in rule)) {
     return !info.isResourceRequest && rule.nonResourceURLs.some((url) => pathMatches(url, info.path))
@@ -184,6 +184,7 @@ const policySet: fc.Arbitrary<PolicySet> = fc
   )
   .map((bodies) => ({
     revision: 'sha256:0',
+    files: [],
     policies: bodies.map((body, index) => ({
       ...body,
       name: `p${index}`,

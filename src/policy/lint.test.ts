@@ -4,6 +4,8 @@ import { lintPolicies } from './lint.ts'
 import { loadPolicies } from './policy-set.ts'
 import { readServedResources } from './served-resources.ts'
 
+// Attacks D7, H7, H8.
+
 const NOW = Date.parse('2026-07-01T00:00:00Z')
 const discovery = {
   kind: 'APIGroupDiscoveryList',
@@ -67,6 +69,13 @@ describe('a grant that amounts to the administration of the cluster', () => {
     ['{ verbs: [create], resources: [rolebindings] }', 'write roles and bindings'],
     ['{ verbs: [patch], resources: [nodes] }', 'change nodes'],
     ['{ verbs: [update], resources: [certificatesigningrequests/approval] }', 'issue certificates'],
+    ['{ verbs: [patch], resources: [certificatesigningrequests/status] }', 'issue certificates'],
+    ['{ verbs: [sign], resources: [signers], apiGroups: [certificates.k8s.io] }', 'issue certificates'],
+    [
+      '{ verbs: [create, update], resources: [certificatesigningrequests, certificatesigningrequests/approval] }',
+      'issue certificates',
+    ],
+    ['{ verbs: [create], resources: [certificatesigningrequests/nodeclient] }', 'get certificates of nodes'],
     ['{ verbs: [create], resources: [mutatingwebhookconfigurations] }', 'change admission'],
     ['{ verbs: [create], resources: [customresourcedefinitions] }', 'change the API itself'],
     ['{ verbs: [create], resources: [persistentvolumes] }', 'mount the disks of nodes'],

@@ -12,6 +12,7 @@ test.each<[name: string, demands: Parameters<typeof strictest>[0], obligations: 
     [{ maxDuration: time('8h'), idleTimeout: time('1m') }, { maxDuration: time('1h') }],
     { maxDurationMs: 3_600_000, idleTimeoutMs: 60_000 },
   ],
+  ['the smallest number', [{ maxConcurrent: 5 }, { maxConcurrent: 2 }, undefined], { maxConcurrent: 2 }],
   [
     'required wins',
     [{ record: 'off' }, undefined, { record: 'required' }, { record: 'best-effort' }],

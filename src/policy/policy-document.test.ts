@@ -4,6 +4,8 @@ import { policyText } from '../../test/support/policies.ts'
 import { DocumentError, parseDocument } from '../document/document.ts'
 import { policyDocumentSchema } from './policy-document.ts'
 
+// Attack E30.
+
 function mistakesIn(text: string): readonly string[] {
   try {
     parseDocument(policyDocumentSchema, text, 'p.yaml')
@@ -95,18 +97,21 @@ describe('a rule', () => {
       '{ effect: deny, verbs: [get], resources: [pods], session: { record: off } }',
       'spec.rules[0].session|stands in a rule that denies|',
     ],
-    ['{ verbs: [get], resources: [pods], session: { record: true } }', 'spec.rules[0].session.record|is true|"off"'],
     [
-      '{ verbs: [create], resources: [pods/exec], session: { record: required } }',
-      'spec.rules[0].session.record|is "required"|"off": recording is not available in this version',
+      '{ verbs: [get], resources: [pods], session: { record: true } }',
+      'spec.rules[0].session.record|is true|one of "required", "best-effort", "off"',
     ],
     [
-      '{ verbs: [create], resources: [pods/exec], session: { record: best-effort } }',
-      'spec.rules[0].session.record|is "best-effort"|"off": recording is not available in this version',
+      '{ verbs: [create], resources: [pods/exec], session: { record: always } }',
+      'spec.rules[0].session.record|is "always"|one of "required", "best-effort", "off"',
     ],
     [
-      '{ verbs: [create], resources: [pods/exec], session: { idleTimeout: 20m } }',
-      'spec.rules[0].session.idleTimeout|is not available in this version|maxDuration',
+      '{ verbs: [create], resources: [pods/exec], session: { idleTimeout: 10ms } }',
+      'spec.rules[0].session.idleTimeout|is 10ms|at least 1s',
+    ],
+    [
+      '{ verbs: [create], resources: [pods/exec], session: { maxConcurrent: 0 } }',
+      'spec.rules[0].session.maxConcurrent|is the number 0|at least 1',
     ],
     [
       '{ verbs: [get], resources: [pods], session: { maxDuration: 8 } }',

@@ -82,19 +82,25 @@ const verbs = some(verb).describe(
     'For nonResourceURLs the lower-case HTTP method. bind, escalate and impersonate count only when they are named.',
 )
 
-const NOT_AVAILABLE = 'is not available in this version'
-
 const sessionSchema = z
   .strictObject({
     record: z
-      .literal('off', { error: `"off": recording ${NOT_AVAILABLE}` })
+      .enum(['required', 'best-effort', 'off'])
       .optional()
-      .describe("Recording of the session. Default: the socket's. Only `off` is available in this version."),
+      .describe(
+        'Recording of the session: `required` ends it where it cannot be recorded, `best-effort` goes on and says so in ' +
+          "the audit trail. Default: the socket's.",
+      ),
     maxDuration: duration({ minimum: '1s' }).optional().describe('The session ends after this time.'),
     idleTimeout: duration({ minimum: '1s' })
-      .refine(() => false, { error: NOT_AVAILABLE, params: { expected: 'maxDuration, which ends every session' } })
       .optional()
-      .describe('End of a session through which nothing passes. Not available in this version: refused.'),
+      .describe('The session ends after this time without a byte of payload either way; pings do not count.'),
+    maxConcurrent: z
+      .int()
+      .min(1)
+      .max(10_000)
+      .optional()
+      .describe('How many sessions one subject may have open by this rule at a time.'),
   })
   .readonly()
   .describe('What is demanded of an exec, attach or port-forward that the rule allows.')
@@ -129,8 +135,8 @@ const resourceRuleSchema = z
     apiGroups: some(apiGroup).optional().describe('API groups; `""` is the core group, `*` is any. Default: any.'),
     resources: some(resource).describe(
       'Plurals, with a subresource as in `pods/log`. `*` is everything except the subresources that run code or hand ' +
-        'out credentials: pods/exec, pods/attach, pods/portforward, pods/ephemeralcontainers, */proxy and ' +
-        'serviceaccounts/token are granted only by name, as in `pods/exec`, `pods/*` or `*/*`.',
+        'out credentials: pods/exec, pods/attach, pods/portforward, pods/ephemeralcontainers, */proxy, ' +
+        'serviceaccounts/token, and of postern.dev sessions/follow and recordings/cast are granted only by name, as in `pods/exec`, `pods/*` or `*/*`.',
     ),
     namespaces: some(namespaceEntry)
       .optional()

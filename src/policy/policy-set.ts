@@ -39,6 +39,8 @@ export interface PolicySet {
   readonly revision: string
   /** In order of name, whatever the order of files, and then the built-in ones. */
   readonly policies: readonly Policy[]
+  /** Names of the files that they were read from. */
+  readonly files: readonly string[]
 }
 
 /** The text of one file. */
@@ -72,11 +74,14 @@ export function loadPolicies(files: readonly PolicyFile[]): PolicySet {
     }
   }
   if (mistakes.length > 0) throw new DocumentError(mistakes)
-  return policySet(policies)
+  return policySet(
+    policies,
+    files.map(({ file }) => file),
+  )
 }
 
 /** The policy set of these policies and the built-in ones. */
-function policySet(policies: readonly Policy[]): PolicySet {
+function policySet(policies: readonly Policy[], files: readonly string[]): PolicySet {
   const ordered = policies.toSorted((a, b) => (a.name < b.name ? -1 : 1))
   const all = [...ordered, toPolicy(discoveryPolicy, () => 'built-in')]
   const decisive = all.map(({ tests: _tests, ...policy }) => ({
@@ -84,7 +89,7 @@ function policySet(policies: readonly Policy[]): PolicySet {
     rules: policy.rules.map(({ location: _location, ...rule }) => rule),
   }))
   const digest = createHash('sha256').update(canonicalJson(decisive)).digest('hex')
-  return { revision: `sha256:${digest}`, policies: all }
+  return { revision: `sha256:${digest}`, policies: all, files }
 }
 
 function toPolicy({ metadata, spec, tests }: PolicyDocument, locationOf: (path: DocumentPath) => string): Policy {

@@ -14,6 +14,7 @@ interface Power {
 
 const WRITE = ['create', 'update', 'patch'] as const
 const RBAC = 'rbac.authorization.k8s.io'
+const CERTIFICATES = 'certificates.k8s.io'
 const ADMISSION = 'admissionregistration.k8s.io'
 
 /**
@@ -56,7 +57,15 @@ const POWERS: readonly Power[] = [
   {
     phrase: 'issue certificates',
     verbs: ['update', 'patch', 'approve', 'sign'],
-    resources: ['certificates.k8s.io:certificatesigningrequests/approval', 'certificates.k8s.io:signers'],
+    resources: [
+      ...['certificatesigningrequests/approval', 'certificatesigningrequests/status', 'podcertificaterequests/status'],
+      ...['signers'],
+    ].map((kind) => `${CERTIFICATES}:${kind}`),
+  },
+  {
+    phrase: 'get certificates of nodes',
+    verbs: ['create'],
+    resources: [`${CERTIFICATES}:certificatesigningrequests/nodeclient`],
   },
   {
     phrase: 'change admission',

@@ -51,20 +51,23 @@ export function subjectTerms({ username, groups }: Subject): readonly string[] {
  * Verbs that hand over the power of somebody else, which Kubernetes asks for beside the verb of the request.
  *
  * @see https://kubernetes.io/docs/reference/access-authn-authz/rbac/ "Privilege escalation prevention"
+ * @see https://kubernetes.io/docs/reference/access-authn-authz/certificate-signing-requests/ "Authorization"
  */
-const NAMED_VERBS = /^(?:bind|escalate|impersonate(?:[:-].*)?)$/s
+const NAMED_VERBS = /^(?:approve|attest|bind|escalate|impersonate(?:[:-].*)?|sign)$/s
 
 export function verbTerm(verb: string): string {
   return NAMED_VERBS.test(verb) ? `/${verb}` : verb
 }
 
-/** Subresources that run code or hand out credentials. */
+/** Subresources that run code, hand out credentials, or show what somebody else did in a session. */
 const NAMED_SUBRESOURCES: ReadonlySet<string> = new Set([
   'pods/exec',
   'pods/attach',
   'pods/portforward',
   'pods/ephemeralcontainers',
   'serviceaccounts/token',
+  'sessions/follow',
+  'recordings/cast',
 ])
 
 export function resourceTerm(resource: string, subresource: string): string {

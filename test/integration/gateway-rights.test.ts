@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { type StagedGateway, startStagedGateway } from '../support/staged-gateway.ts'
 
+// Attacks H6, H7.
+
 const SOCKET = '/sockets/production'
 const RBAC = `${SOCKET}/apis/rbac.authorization.k8s.io/v1`
 const CONFIG_MAP = `${SOCKET}/api/v1/namespaces/default/configmaps/c`
@@ -78,6 +80,67 @@ describe('a write of RBAC objects with the connector’s identity', () => {
   it('is left to the cluster’s own check where the subject is the one it sees', async () => {
     await start('  - { verbs: [create], resources: [clusterroles] }', 'subject')
     expect(await statusOf(`${RBAC}/clusterroles`, create)).toBe(200)
+  })
+})
+
+describe('a certificate with the connector’s identity', () => {
+  const CSRS = `${SOCKET}/apis/certificates.k8s.io/v1/certificatesigningrequests`
+  const body = '{}'
+  const headers = { 'Content-Type': 'application/json' }
+  const RULE = 'apiGroups: [certificates.k8s.io], resources:'
+
+  it.each([
+    ['approval', 'approve'],
+    ['status', 'sign'],
+  ])('needs the verb on signers that Kubernetes would ask for a write of %s: %s', async (subresource, verb) => {
+    await start(`  - { verbs: ["*"], ${RULE} ["*"] }`)
+    for (const method of ['PUT', 'PATCH']) {
+      const answer = await gateway.fetch(`${CSRS}/mine/${subresource}`, { method, headers, body })
+      expect(answer.statusCode).toBe(403)
+      expect(answer.body).toContain(`cannot ${verb} resource \\"signers\\" in API group \\"certificates.k8s.io\\"`)
+    }
+    expect(gateway.apiServer.seen).toEqual([])
+  })
+
+  it('needs it for any signer, since which one it is stands in the cluster', async () => {
+    const both = `[certificatesigningrequests/approval, certificatesigningrequests/status]`
+    await start(`  - { verbs: [update], ${RULE} ${both} }
+  - { verbs: [approve, sign], ${RULE} [signers], resourceNames: ["*"] }`)
+    expect(await statusOf(`${CSRS}/mine/approval`, { method: 'PUT', headers, body })).toBe(403)
+    expect(await statusOf(`${CSRS}/mine/status`, { method: 'PUT', headers, body })).toBe(403)
+    expect(gateway.apiServer.seen).toEqual([])
+  })
+
+  it('is approved with one of them and signed with the other', async () => {
+    await start(`  - { verbs: [update], ${RULE} ["certificatesigningrequests/*"] }
+  - { verbs: [approve], ${RULE} [signers] }`)
+    expect(await statusOf(`${CSRS}/mine/approval`, { method: 'PUT', headers, body })).toBe(200)
+    expect(await statusOf(`${CSRS}/mine/status`, { method: 'PUT', headers, body })).toBe(403)
+    expect(gateway.apiServer.seen).toHaveLength(1)
+  })
+
+  it('is requested only by those who may request one of a node, for the request is the connector’s', async () => {
+    await start(`  - { verbs: [create, patch], ${RULE} [certificatesigningrequests] }`)
+    const answer = await gateway.fetch(CSRS, { method: 'POST', headers, body })
+    expect(answer.statusCode).toBe(403)
+    expect(answer.body).toContain('cannot create resource \\"certificatesigningrequests/nodeclient\\"')
+    const apply = { method: 'PATCH', headers: { 'Content-Type': 'application/apply-patch+yaml' }, body }
+    expect(await statusOf(`${CSRS}/mine`, apply)).toBe(403)
+    expect(gateway.apiServer.seen).toEqual([])
+  })
+
+  it('is requested with that right', async () => {
+    await start(`  - { verbs: [create], ${RULE} [certificatesigningrequests, certificatesigningrequests/nodeclient] }`)
+    expect(await statusOf(CSRS, { method: 'POST', headers, body })).toBe(200)
+  })
+
+  it('is the cluster’s own matter where the subject is the one it sees', async () => {
+    await start(
+      `  - { verbs: [create, update], ${RULE} [certificatesigningrequests, certificatesigningrequests/approval] }`,
+      'subject',
+    )
+    expect(await statusOf(CSRS, { method: 'POST', headers, body })).toBe(200)
+    expect(await statusOf(`${CSRS}/mine/approval`, { method: 'PUT', headers, body })).toBe(200)
   })
 })
 

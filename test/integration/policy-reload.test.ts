@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { STAGED_POLICY, type StagedGateway, startStagedGateway } from '../support/staged-gateway.ts'
 
+// Attacks D12, H1.
+
 const PODS = '/sockets/production/api/v1/namespaces/default/pods'
 const NOTHING = STAGED_POLICY.replaceAll('payments-dev', 'nobody')
 const END_WITHIN_MS = 2_000
