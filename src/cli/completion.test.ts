@@ -20,7 +20,20 @@ describe('bash', () => {
   test.for([
     [
       ['postern', ''],
-      ['client', 'connector', 'policy', 'completion', 'version', '-V', '--version', '-h', '--help'],
+      [
+        'client',
+        'sessions',
+        'connector',
+        'eks',
+        'policy',
+        'recordings',
+        'completion',
+        'version',
+        '-V',
+        '--version',
+        '-h',
+        '--help',
+      ],
     ],
     [['postern', 'cl'], ['client']],
     [

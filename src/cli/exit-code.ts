@@ -5,6 +5,8 @@ export const EXIT = {
   failure: 1,
   /** Wrong arguments (EX_USAGE of BSD sysexits). */
   usage: 64,
+  /** Evidence is not as it was written (EX_DATAERR). */
+  altered: 65,
   /** Something is wrong with a document (EX_CONFIG). */
   configuration: 78,
 } as const

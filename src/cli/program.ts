@@ -2,7 +2,10 @@ import { Command, CommanderError } from 'commander'
 import { addClientCommands } from './client-commands.ts'
 import { addCompletionCommand } from './completion-command.ts'
 import { addConnectorCommands } from './connector-commands.ts'
+import { addEksCommands } from './eks-commands.ts'
 import { addPolicyCommands } from './policy-commands.ts'
+import { addRecordingsCommands } from './recordings-commands.ts'
+import { addSessionsCommands } from './sessions-commands.ts'
 import { withExamples, type Act } from './command.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
 import { outputOption, type OutputFlags } from './flags.ts'
@@ -45,8 +48,11 @@ export function createProgram(act: Act): Command {
   const group = (name: string, description: string): Command =>
     program.command(name).description(description).helpCommand(false)
   addClientCommands(group('client', 'sign in, and bring clusters into your kubeconfig'), act)
+  addSessionsCommands(group('sessions', 'see, follow and end what goes on in pods right now'), act)
   addConnectorCommands(group('connector', 'run the server, and check its documents'), act)
+  addEksCommands(group('eks', 'find EKS clusters, and let the connector into them'), act)
   addPolicyCommands(group('policy', 'explain, test and check policies before they are live'), act)
+  addRecordingsCommands(group('recordings', 'list, play, export and verify what sessions left behind'), act)
 
   addCompletionCommand(program, act)
   withExamples(

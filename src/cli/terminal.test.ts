@@ -1,6 +1,8 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { printable, printJSON, printTable } from './terminal.ts'
 
+// Attack F1.
+
 afterEach(() => {
   vi.restoreAllMocks()
 })

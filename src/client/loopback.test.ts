@@ -3,6 +3,8 @@ import { text } from 'node:stream/consumers'
 import { afterEach, expect, test } from 'vitest'
 import { listenOnLoopback, type LoopbackListener } from './loopback.ts'
 
+// Attack E19.
+
 const listeners: LoopbackListener[] = []
 afterEach(() => {
   for (const listener of listeners.splice(0)) listener.close()

@@ -1,6 +1,14 @@
+import type { Readable } from 'node:stream'
 import { notSignedIn } from './client-error.ts'
 import type { Login } from './login-cache.ts'
-import { connectPortal, type SocketList, type UserInfo } from './portal.ts'
+import {
+  connectPortal,
+  type LiveSession,
+  type PortalRecording,
+  type SessionList,
+  type SocketList,
+  type UserInfo,
+} from './portal.ts'
 import { freshLogin, type TokenRequest } from './token.ts'
 
 /** A portal, and the person who is signed in there. */
@@ -8,6 +16,13 @@ export interface SignedIn {
   readonly login: Login
   readonly listSockets: () => Promise<SocketList>
   readonly whoAmI: () => Promise<UserInfo>
+  readonly listSessions: () => Promise<SessionList>
+  readonly getSession: (id: string) => Promise<LiveSession>
+  readonly endSession: (id: string, reason: string) => Promise<void>
+  readonly followSession: (id: string, signal: AbortSignal) => Promise<Readable>
+  readonly listRecordings: () => AsyncIterable<readonly PortalRecording[]>
+  readonly getRecording: (id: string) => Promise<PortalRecording>
+  readonly readCast: (id: string) => Promise<Readable>
 }
 
 /**
@@ -23,5 +38,12 @@ export async function connectSignedIn(request: TokenRequest): Promise<SignedIn> 
     login,
     listSockets: () => portal.listSockets(login.idToken),
     whoAmI: () => portal.whoAmI(login.idToken),
+    listSessions: () => portal.listSessions(login.idToken),
+    getSession: (id) => portal.getSession(login.idToken, id),
+    endSession: (id, reason) => portal.endSession(login.idToken, id, reason),
+    followSession: (id, signal) => portal.followSession(login.idToken, id, signal),
+    listRecordings: () => portal.listRecordings(login.idToken),
+    getRecording: (id) => portal.getRecording(login.idToken, id),
+    readCast: (id) => portal.readCast(login.idToken, id),
   }
 }

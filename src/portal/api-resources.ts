@@ -10,7 +10,13 @@ interface Resource {
 const GROUPS = {
   'postern.dev': {
     version: 'v1alpha1',
-    resources: [{ name: 'sockets', singularName: 'socket', kind: 'Socket', verbs: ['get', 'list'] }],
+    resources: [
+      { name: 'recordings', singularName: 'recording', kind: 'Recording', verbs: ['delete', 'get', 'list'] },
+      { name: 'recordings/cast', singularName: '', kind: 'Recording', verbs: ['get'] },
+      { name: 'sessions', singularName: 'session', kind: 'Session', verbs: ['delete', 'get', 'list'] },
+      { name: 'sessions/follow', singularName: '', kind: 'Session', verbs: ['get'] },
+      { name: 'sockets', singularName: 'socket', kind: 'Socket', verbs: ['get', 'list'] },
+    ],
   },
   'authentication.k8s.io': {
     version: 'v1',
@@ -20,7 +26,7 @@ const GROUPS = {
 
 export type ApiGroupName = keyof typeof GROUPS
 
-export const apiGroupNames: readonly ApiGroupName[] = ['authentication.k8s.io', 'postern.dev']
+const apiGroupNames: readonly ApiGroupName[] = ['authentication.k8s.io', 'postern.dev']
 
 /** A `v1` APIGroupList. */
 export function apiGroupList(): unknown {

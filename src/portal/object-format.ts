@@ -17,17 +17,17 @@ const SELECTORS = ['fieldSelector', 'labelSelector']
 
 /**
  * Reads from Accept and the query what a get or list of our own objects is to look like. The first form in Accept that
- * we have counts; without any it is the object itself.
+ * we have counts; without any it is the object itself. `resource` is the plural, for people.
  *
  * @throws StatusError 400 for selectors, 405 for a watch.
  * @see k8s.io/apiserver `pkg/endpoints/handlers/negotiation/negotiate.go`
  */
-export function parseObjectFormat(target: string, headers: RawHeaders): ObjectFormat {
+export function parseObjectFormat(resource: string, target: string, headers: RawHeaders): ObjectFormat {
   const { query } = parseQuery(target.slice((target + '?').indexOf('?') + 1))
   if (['', '1', 'true'].includes(firstValue(query, 'watch') ?? 'false'))
-    throw methodNotAllowed('sockets cannot be watched')
+    throw methodNotAllowed(`${resource} cannot be watched`)
   const selector = SELECTORS.find((name) => (firstValue(query, name) ?? '') !== '')
-  if (selector !== undefined) throw badRequest(`sockets cannot be selected by ${selector}`)
+  if (selector !== undefined) throw badRequest(`${resource} cannot be selected by ${selector}`)
 
   const apiVersion = headerMembers(headers, 'accept')
     .map(tableVersion)

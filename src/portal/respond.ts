@@ -1,5 +1,5 @@
 import type { ErrorRequestHandler, RequestHandler, Response } from 'express'
-import { badRequest, internalError, renderStatus, StatusError } from '../kube/status.ts'
+import { badRequest, failure, internalError, methodNotAllowed, renderStatus, StatusError } from '../kube/status.ts'
 
 /**
  * Headers of every answer: nothing of ours is framed, sniffed, cached or told to others, and pages load nothing.
@@ -25,9 +25,32 @@ export function respond(response: Response, statusCode: number, object: unknown)
   send(response, statusCode, Buffer.from(`${JSON.stringify(object)}\n`))
 }
 
+/**
+ * What a DELETE that did its work answers.
+ *
+ * @see k8s.io/apiserver `pkg/endpoints/handlers/delete.go`
+ */
+export function deleted(resource: string, name: string): unknown {
+  const details = { name, group: 'postern.dev', kind: resource }
+  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }
+}
+
 /** Sends JSON under the media type that Kubernetes gives it, which has no parameter; Express would add one. */
 function send(response: Response, statusCode: number, json: Buffer): void {
   response.status(statusCode).setHeader('Content-Type', 'application/json').send(json)
+}
+
+/** Refuses a path that nothing is served at. */
+export const notServed: RequestHandler = () => {
+  throw new StatusError(failure(404, 'NotFound', 'the server could not find the requested resource'))
+}
+
+/** Refuses what the handlers before it did not take. `allowed` is the value of Allow. */
+export function refuseMethods(allowed: string): RequestHandler {
+  return (_request, response) => {
+    response.set('Allow', allowed)
+    throw methodNotAllowed(`the server allows only ${allowed} on this path`)
+  }
 }
 
 /** Renders whatever a handler threw as a Status. `report` is told of all but plain refusals. */
@@ -40,12 +63,13 @@ export function respondWithError(report: (error: Error) => void): ErrorRequestHa
       return
     }
     if (status.code === 401) response.set('WWW-Authenticate', 'Bearer realm="postern"')
-    if (request.method === 'POST') response.set('Connection', 'close')
+    if (request.method === 'POST' || request.method === 'DELETE') response.set('Connection', 'close')
     send(response, status.code, renderStatus(status))
   }
 }
 
-function toStatusError(error: unknown): StatusError {
+/** What a thrown value tells the client. What is no `StatusError` is a bug, and is told as a 500 without particulars. */
+export function toStatusError(error: unknown): StatusError {
   if (error instanceof StatusError) return error
   // Express throws it for a path whose escapes are malformed.
   if (error instanceof URIError) return badRequest('the path holds a malformed escape')

@@ -1,5 +1,5 @@
+import { API_VERSION, column, type ObjectKind } from './api-object.ts'
 import { authorityData } from './discovery.ts'
-import type { ObjectFormat } from './object-format.ts'
 
 /** A socket as the portal shows it. */
 export interface PortalSocket {
@@ -18,54 +18,20 @@ export interface ReachableSocket {
   readonly access: readonly string[]
 }
 
-const API_VERSION = 'postern.dev/v1alpha1'
-
-/** A Socket, or the one-row Table that kubectl prints. */
-export function renderSocket(reachable: ReachableSocket, format: ObjectFormat): unknown {
-  return format.as === 'object' ? toObject(reachable) : toTable([reachable], format)
-}
-
-/** A SocketList, or the Table that kubectl prints. */
-export function renderSocketList(reachable: readonly ReachableSocket[], format: ObjectFormat): unknown {
-  if (format.as === 'table') return toTable(reachable, format)
-  return { apiVersion: API_VERSION, kind: 'SocketList', metadata: {}, items: reachable.map(toObject) }
-}
-
-function toObject({ socket, access }: ReachableSocket): unknown {
-  return {
+export const socketKind: ObjectKind<ReachableSocket> = {
+  kind: 'Socket',
+  columns: [
+    column('Name', 'Name of the socket', { format: 'name' }),
+    column('Access', 'What you may do there'),
+    column('Recorded', 'Whether sessions are recorded'),
+    column('URL', 'Where kubectl connects', { priority: 1 }),
+  ],
+  cells: ({ socket, access }) => [socket.name, access.join(', '), socket.recording, socket.url],
+  toObject: ({ socket, access }) => ({
     apiVersion: API_VERSION,
     kind: 'Socket',
     metadata: { name: socket.name },
     spec: { recording: { sessions: socket.recording } },
     status: { url: socket.url, ...authorityData(socket.certificateAuthority), access },
-  }
-}
-
-const COLUMNS = [
-  { name: 'Name', type: 'string', format: 'name', description: 'Name of the socket', priority: 0 },
-  { name: 'Access', type: 'string', format: '', description: 'What you may do there', priority: 0 },
-  { name: 'Recorded', type: 'string', format: '', description: 'Whether sessions are recorded', priority: 0 },
-  { name: 'URL', type: 'string', format: '', description: 'Where kubectl connects', priority: 1 },
-]
-
-/** @see k8s.io/apimachinery `pkg/apis/meta/v1/types.go`, Table */
-function toTable(
-  reachable: readonly ReachableSocket[],
-  { apiVersion, includeObject }: ObjectFormat & { as: 'table' },
-): unknown {
-  return {
-    kind: 'Table',
-    apiVersion,
-    metadata: {},
-    columnDefinitions: COLUMNS,
-    rows: reachable.map((one) => ({
-      cells: [one.socket.name, one.access.join(', '), one.socket.recording, one.socket.url],
-      object:
-        includeObject === 'Object' ? toObject(one) : includeObject === 'None' ? null : toMetadata(one, apiVersion),
-    })),
-  }
-}
-
-function toMetadata({ socket }: ReachableSocket, apiVersion: string): unknown {
-  return { kind: 'PartialObjectMetadata', apiVersion, metadata: { name: socket.name } }
+  }),
 }

@@ -7,6 +7,8 @@ import { startPortal, type StartedPortal } from '../support/portal.ts'
 import { createLaptop, type CommandResult, type Laptop } from '../support/postern-command.ts'
 import { startStagedIssuer, type StagedIssuer } from '../support/staged-issuer.ts'
 
+// Attacks E16, E18.
+
 /** What an issuer, or somebody in its place, may answer, and the command must not take. */
 
 let issuer: StagedIssuer

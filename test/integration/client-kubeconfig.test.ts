@@ -8,6 +8,8 @@ import { startPortal, type StartedPortal } from '../support/portal.ts'
 import { createLaptop, type CommandResult, type Laptop } from '../support/postern-command.ts'
 import { startStagedIssuer, type StagedIssuer } from '../support/staged-issuer.ts'
 
+// Attack I5.
+
 const sockets: PortalSocket[] = ['production', 'staging', 'payroll'].map((name) => ({
   name,
   url: `https://kube.example.com/sockets/${name}`,

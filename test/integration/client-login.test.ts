@@ -10,6 +10,8 @@ import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { startPortal, type StartedPortal } from '../support/portal.ts'
 import { createLaptop, type CommandResult, type Laptop } from '../support/postern-command.ts'
 
+// Attacks E16, E17, E24.
+
 const authority = createCertificateAuthority()
 let provider: IdentityProvider
 let portal: StartedPortal

@@ -242,7 +242,13 @@ describe('kubectl', () => {
     expect(await get('/apis/postern.dev/v1alpha1')).toMatchObject({
       kind: 'APIResourceList',
       groupVersion: 'postern.dev/v1alpha1',
-      resources: [{ name: 'sockets', kind: 'Socket', namespaced: false, verbs: ['get', 'list'] }],
+      resources: [
+        { name: 'recordings', kind: 'Recording', namespaced: false, verbs: ['delete', 'get', 'list'] },
+        { name: 'recordings/cast', kind: 'Recording', namespaced: false, verbs: ['get'] },
+        { name: 'sessions', kind: 'Session', namespaced: false, verbs: ['delete', 'get', 'list'] },
+        { name: 'sessions/follow', kind: 'Session', namespaced: false, verbs: ['get'] },
+        { name: 'sockets', kind: 'Socket', namespaced: false, verbs: ['get', 'list'] },
+      ],
     })
   })
 })

@@ -1,11 +1,15 @@
 import { once } from 'node:events'
 import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import type { AuditSink } from '../../src/audit/audit-sink.ts'
+import { AuditTrail } from '../../src/audit/audit-trail.ts'
 import type { IssuerOptions } from '../../src/identity/issuer-options.ts'
 import { createAuthenticator } from '../../src/identity/oidc-authenticator.ts'
 import type { PortalIssuer } from '../../src/portal/discovery.ts'
 import { createPortal, type PortalOptions } from '../../src/portal/portal.ts'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
+import { createMemorySink } from './audit-lines.ts'
+import { authorizerOf } from './policies.ts'
 
 /** A portal over TLS with a real authenticator behind it. */
 export interface StartedPortal {
@@ -20,11 +24,15 @@ export interface StartedPortal {
   stop(): Promise<void>
 }
 
-export interface PortalTestOptions extends Partial<Pick<PortalOptions, 'sockets' | 'mayReach'>> {
+export interface PortalTestOptions extends Partial<
+  Pick<PortalOptions, 'sockets' | 'mayReach' | 'sessions' | 'recordings' | 'authorize'>
+> {
   /** Whose tokens are taken. */
   readonly issuers: readonly IssuerOptions[]
   /** Shown in discovery in place of those. */
   readonly discovered?: readonly PortalIssuer[]
+  /** Where audit events go; kept in memory unless a test says otherwise. */
+  readonly sink?: AuditSink
 }
 
 /** Starts a portal on a free port of 127.0.0.1. The caller stops it. */
@@ -33,6 +41,10 @@ export async function startPortal({
   discovered = issuers.map(discoveredIssuer),
   sockets = () => [],
   mayReach = () => [],
+  sessions = { list: () => [], find: () => undefined },
+  recordings = null,
+  authorize = (attributes) => authorizerOf({}).authorize(attributes),
+  sink = createMemorySink(),
 }: PortalTestOptions): Promise<StartedPortal> {
   const authority = createCertificateAuthority()
   const server = createServer(authority.issueServer())
@@ -49,6 +61,11 @@ export async function startPortal({
     authenticator,
     sockets,
     mayReach,
+    sessions,
+    recordings,
+    authorize,
+    trail: new AuditTrail({ sink, requestReceived: false }),
+    isTrustedProxy: () => false,
     report: (error) => failures.push(error),
   })
   server.on('request', (request, response) => {
