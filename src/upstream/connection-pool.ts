@@ -28,6 +28,7 @@ export class ConnectionPool implements Carrier, ConnectionOwner {
   /** First come, first served; each with the timer that ends its waiting. */
   readonly #waiting = new Map<Exchange, NodeJS.Timeout>()
   #sweeper: NodeJS.Timeout | undefined
+  #retired = false
   #closed = false
 
   constructor(endpoint: Endpoint, limits: UpstreamLimits) {
@@ -66,6 +67,14 @@ export class ConnectionPool implements Carrier, ConnectionOwner {
     return socket
   }
 
+  /** Closes the idle connections, and from now on each when it is released. */
+  retire(): void {
+    this.#retired = true
+    clearInterval(this.#sweeper)
+    this.#sweeper = undefined
+    for (const connection of this.#idle.splice(0)) connection.destroy()
+  }
+
   close(): void {
     this.#closed = true
     clearInterval(this.#sweeper)
@@ -88,7 +97,7 @@ export class ConnectionPool implements Carrier, ConnectionOwner {
   released(connection: Connection): void {
     const next = this.#nextWaiting()
     if (next !== undefined) connection.carry(next)
-    else if (this.#idle.length < this.#limits.maxIdleConnections) this.#keep(connection)
+    else if (!this.#retired && this.#idle.length < this.#limits.maxIdleConnections) this.#keep(connection)
     else connection.destroy()
   }
 

@@ -6,6 +6,8 @@ export interface Credential {
   rejected(): void
   /** Why the last renewal failed, for the operator's log; empty while all is well. */
   readonly problem: string
+  /** What the operator may do when the API server answers 401; absent when there is nothing to add. */
+  readonly refusalHint?: string
   /** Ends the renewal. */
   close(): void
 }

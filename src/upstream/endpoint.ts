@@ -41,6 +41,8 @@ export interface EndpointParts {
   readonly token?: Text | undefined
   /** PEM. */
   readonly clientCertificate?: { readonly certificate: Text; readonly key: Text } | undefined
+  /** In place of a token: one that is shared with other endpoints and is not closed when this one cannot be built. */
+  readonly credential?: Credential | undefined
 }
 
 /**
@@ -57,15 +59,15 @@ export async function buildEndpoint(
   const ca = await problems.attempt(() => readAuthorities(parts.certificateAuthority, now))
   const client = await problems.attempt(() => readClientCertificate(parts.clientCertificate, now))
   if (parts.tlsServerName === '') problems.add('the TLS server name is empty')
-  if (parts.token === undefined && parts.clientCertificate === undefined) {
+  if (parts.token === undefined && parts.clientCertificate === undefined && parts.credential === undefined) {
     problems.add('there is neither a token nor a client certificate to sign in with')
   }
   const secureContext = await problems.attempt(() =>
     createSecureContext({ minVersion: 'TLSv1.2', ca, cert: client?.certificate, key: client?.key }),
   )
-  const credential = await problems.attempt(() => openCredential(parts.token))
+  const credential = await problems.attempt(() => parts.credential ?? openCredential(parts.token))
   if (address === undefined || secureContext === undefined || credential === undefined || problems.any) {
-    credential?.close()
+    if (credential !== parts.credential) credential?.close()
     return undefined
   }
   return { ...address, serverName: parts.tlsServerName ?? address.host, secureContext, credential }

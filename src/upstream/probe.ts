@@ -26,7 +26,11 @@ export async function probeReadiness(
   if (answered >= 200 && answered < 300) return
   const detail = `GET /readyz answered ${readyz}${credential.problem === '' ? '' : `; ${credential.problem}`}`
   if (answered === 401) {
-    throw failures.unready('the API server of this socket does not accept the credential of the connector', detail)
+    const hint = credential.refusalHint === undefined ? '' : `; ${credential.refusalHint}`
+    throw failures.unready(
+      'the API server of this socket does not accept the credential of the connector',
+      detail + hint,
+    )
   }
   if (answered === 403) throw failures.unready('the credential of the connector has no rights at all', detail)
   throw failures.unready('the API server of this socket is not ready', detail)

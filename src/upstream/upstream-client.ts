@@ -46,6 +46,11 @@ export class UpstreamClient implements Upstream {
     return probeReadiness(this, this.#endpoint.credential, this.#pool.failures, signal)
   }
 
+  /** Opens no connection any more that is kept: what is under way ends as it would. For an endpoint that has moved. */
+  retire(): void {
+    this.#pool.retire()
+  }
+
   close(): void {
     this.#pool.close()
     this.#endpoint.credential.close()

@@ -1,0 +1,68 @@
+import type { Upstream } from '../upstream.ts'
+
+/** The most that an answer may have, in bytes. */
+const MAX_ANSWER_BYTES = 4 * 1024 * 1024
+
+/** A request with a body of JSON. */
+export interface ClusterCall {
+  readonly method: 'GET' | 'POST' | 'PATCH'
+  readonly target: string
+  readonly body?: unknown
+  /** Default `application/json`. */
+  readonly contentType?: string
+}
+
+/** An answer that was read whole. */
+export interface ClusterAnswer {
+  readonly statusCode: number
+  /** Undefined when it is not JSON. */
+  readonly body: unknown
+  /** `message` of a `metav1.Status`; empty when there is none. */
+  readonly message: string
+}
+
+/** Sends one request and reads the answer. @throws StatusError for the network, Error for an answer that is too long */
+export function callCluster(upstream: Pick<Upstream, 'send'>, call: ClusterCall): Promise<ClusterAnswer> {
+  const { method, target, contentType = 'application/json' } = call
+  const content = call.body === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(call.body))
+  const headers = ['Accept', 'application/json', ...(content.length === 0 ? [] : ['Content-Type', contentType])]
+  const { promise, resolve, reject } = Promise.withResolvers<ClusterAnswer>()
+  const chunks: Buffer[] = []
+  let bytes = 0
+  let statusCode = 0
+  const exchange = upstream.send(
+    { method, target, headers, bodyLength: content.length },
+    {
+      head(code) {
+        statusCode = code
+      },
+      data(chunk) {
+        bytes += chunk.length
+        if (bytes <= MAX_ANSWER_BYTES) chunks.push(Buffer.from(chunk))
+        else {
+          exchange.abort()
+          reject(new Error(`the answer to ${method} ${target} is too long`))
+        }
+        return true
+      },
+      end() {
+        resolve({ statusCode, ...read(Buffer.concat(chunks).toString()) })
+      },
+      error: reject,
+    },
+    () => undefined,
+  )
+  if (content.length > 0) exchange.write(content)
+  exchange.end()
+  return promise
+}
+
+function read(text: string): Pick<ClusterAnswer, 'body' | 'message'> {
+  try {
+    const body: unknown = JSON.parse(text)
+    const message: unknown = typeof body === 'object' && body !== null && 'message' in body ? body.message : ''
+    return { body, message: typeof message === 'string' ? message : '' }
+  } catch {
+    return { body: undefined, message: '' }
+  }
+}
