@@ -60,6 +60,9 @@ export default {
     },
     thirdParty('casbin', ['policy/casbin.ts']),
     thirdParty('openid-client', ['client/issuer.ts']),
+    thirdParty('@aws-sdk/client-eks', ['upstream/eks/eks-api.ts']),
+    thirdParty('@aws-sdk/credential-providers', ['upstream/eks/aws-credentials.ts']),
+    thirdParty('@smithy/signature-v4', ['upstream/eks/caller-identity-token.ts']),
   ],
   options: {
     doNotFollow: { path: 'node_modules' },

@@ -20,7 +20,10 @@ spec:
   - { verbs: [get, list, watch], resources: [namespaces] }
   - { verbs: [get, list, watch], resources: [pods, pods/log, services, configmaps, deployments, replicasets, events], namespaces: [default] }
   - { verbs: [update, patch], resources: [deployments, deployments/scale], apiGroups: [apps], namespaces: [default] }
-  - { verbs: [create], resources: [pods/exec, pods/attach, pods/portforward], namespaces: [default] }
+  - verbs: [create]
+    resources: [pods/exec, pods/attach, pods/portforward]
+    namespaces: [default]
+    session: { record: required, maxDuration: 8h, idleTimeout: 30m }
   - { effect: deny, verbs: ["*"], resources: [secrets] }
 `,
   'viewers.yaml': `apiVersion: postern.dev/v1alpha1
@@ -39,6 +42,8 @@ export interface Stage extends AsyncDisposable {
   readonly connector: Connector
   /** Contexts \`ana@production\`, \`omar@production\` and \`admin\`. */
   readonly kubeconfig: string
+  /** Flags of a `postern` command that runs as Ana. */
+  readonly asAna: readonly string[]
   /** Commands worth trying. */
   readonly hints: readonly string[]
 }
@@ -57,6 +62,7 @@ export async function setStage(directory: string, cluster: Cluster): Promise<Sta
     await startConnector(directory, {
       sockets: [{ name: 'production', upstream: { kubeconfig: { path: 'admin.kubeconfig', context: 'admin' } } }],
       policies: ['policies/*.yaml'],
+      recordings: { store: { directory: 'recordings' } },
       issuer: {
         url: provider.issuer,
         certificateAuthority: provider.certificateAuthority,
@@ -79,22 +85,32 @@ export async function setStage(directory: string, cluster: Cluster): Promise<Sta
     await setKubeconfig(connector, { prefix: name, kubeconfig, cacheDirectory })
     line(`context ${name}@production`)
   }
+  const asAna = ['--portal', connector.portalURL, '--cache-directory', join(directory, 'logins', 'ana')]
   const owned = ending.move()
   return {
     connector,
     kubeconfig,
-    hints: hints(directory, kubeconfig, cluster, connector),
+    asAna,
+    hints: hints(directory, kubeconfig, cluster, connector, asAna),
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   }
 }
 
-function hints(directory: string, kubeconfig: string, cluster: Cluster, connector: Connector): string[] {
+function hints(
+  directory: string,
+  kubeconfig: string,
+  cluster: Cluster,
+  connector: Connector,
+  asAna: readonly string[],
+): string[] {
   const kubectl = cluster.kubectl
   return [
     `export KUBECONFIG=${kubeconfig}`,
     `${kubectl} --context ana@production get pods`,
     `${kubectl} --context ana@production get secrets`,
     ...(cluster.seeded ? [`${kubectl} --context ana@production exec -it deploy/web -- sh`] : []),
+    `npm run --silent postern -- recordings list ${asAna.join(' ')}`,
+    `npm run --silent postern -- recordings play ID ${asAna.join(' ')}`,
     `${kubectl} --context omar@production get deployments -A`,
     `${kubectl} --context admin get secrets`,
     `ls ${join(directory, 'policies')}; tail -f ${connector.auditLog}`,

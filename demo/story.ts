@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { runKubectl } from '../sandbox/kubectl.ts'
+import { runPostern } from '../sandbox/postern.ts'
 import type { Cluster } from './cluster.ts'
 import type { Stage } from './stage.ts'
 import { command, heading, line, verdict } from './terminal.ts'
@@ -104,11 +105,29 @@ export async function play(stage: Stage, cluster: Cluster): Promise<boolean> {
     verdict(asExpected, `${step.because} (exit code ${code})`)
     held &&= asExpected
   }
+  if (cluster.seeded) held = (await playBack(stage)) && held
   heading('What was kept of it')
   const kept = await denialsKept(stage.connector.auditLog)
   line(kept)
   verdict(kept !== '', 'every request left one event, denials included')
   return held && kept !== ''
+}
+
+/** Lists Ana's recordings and plays the shell that she ran, as an auditor would. */
+async function playBack({ asAna }: Stage): Promise<boolean> {
+  heading('What a session showed')
+  const shown = async (args: readonly string[]) => {
+    command(`postern ${args.map(quoted).join(' ')}`)
+    const { stdout, stderr } = await runPostern([...args, ...asAna])
+    line(`${stdout}${stderr}`.trimEnd())
+    return stdout
+  }
+  const listed = await shown(['recordings', 'list'])
+  const id = /^[0-9a-f]+\S*/m.exec(listed)?.[0] ?? 'none'
+  const played = await shown(['recordings', 'play', id])
+  const held = played.includes('hello from')
+  verdict(held, 'the shell was recorded, and plays')
+  return held
 }
 
 /** The last denial in the trail; empty when there is none. */

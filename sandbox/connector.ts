@@ -9,7 +9,7 @@ import { type PosternOptions, spawnPostern } from './postern.ts'
 
 /** The parts of a connector document that differ from one sandbox to the next. */
 export type ConnectorParts = Pick<ConnectorInput, 'sockets' | 'policies'> &
-  Partial<Pick<ConnectorInput, 'defaultSocket' | 'limits' | 'audit'>> & {
+  Partial<Pick<ConnectorInput, 'defaultSocket' | 'limits' | 'audit' | 'recordings'>> & {
     readonly issuer: { readonly url: string; readonly certificateAuthority: string; readonly clientID: string }
   }
 
@@ -22,6 +22,8 @@ export interface Connector extends AsyncDisposable {
   readonly certificateAuthority: { readonly path: string; readonly pem: string }
   readonly documentPath: string
   readonly auditLog: string
+  /** Directory of the recordings, where the document keeps them in `recordings`. */
+  readonly recordings: string
   readonly pid: number
   /** What it logged so far, JSON lines. */
   log(): string
@@ -99,6 +101,7 @@ async function attemptStart(directory: string, parts: ConnectorParts, options: P
     opsURL,
     certificateAuthority: { path: authorityPath, pem: authority.certificate },
     auditLog: join(auditDirectory, 'audit.jsonl'),
+    recordings: join(directory, 'recordings'),
     options,
   })
 }
@@ -106,7 +109,7 @@ async function attemptStart(directory: string, parts: ConnectorParts, options: P
 async function runConnector(
   known: Pick<
     Connector,
-    'documentPath' | 'kubernetesURL' | 'portalURL' | 'opsURL' | 'certificateAuthority' | 'auditLog'
+    'documentPath' | 'kubernetesURL' | 'portalURL' | 'opsURL' | 'certificateAuthority' | 'auditLog' | 'recordings'
   > & { readonly options?: PosternOptions },
 ): Promise<Connector> {
   const { options, ...addresses } = known

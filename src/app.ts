@@ -6,19 +6,28 @@ import type { Logger } from 'pino'
 import type { AuditSink } from './audit/audit-sink.ts'
 import { AuditTrail } from './audit/audit-trail.ts'
 import { openFileSink } from './audit/file-sink.ts'
+import { loadPublicKey } from './audit/recording/encryption.ts'
+import { type RecordingStorage, openRecordingStore } from './audit/recording/open-recording-store.ts'
+import { openRecorder } from './audit/recording/recorder.ts'
+import type { RecordingStore } from './audit/recording/recording-store.ts'
 import { createStreamSink } from './audit/stream-sink.ts'
 import type {
   ConnectorConfig,
+  RecordingsConfig,
   ServerCredentialConfig,
   SocketConfig,
   TlsListenerConfig,
   UpstreamConfig,
 } from './config/connector-config.ts'
 import { PolicyWatch } from './config/policy-watch.ts'
+import { createAddressMatcher } from './document/address-range.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { KubernetesListener } from './gateway/kubernetes-listener.ts'
+import type { LiveSession, LiveStreams } from './gateway/live-streams.ts'
 import { GatewayMetrics } from './gateway/metrics.ts'
 import { createOpsServer } from './gateway/ops-server.ts'
+import type { Recordings } from './gateway/recordings.ts'
+import { endedByOperator } from './gateway/session-endings.ts'
 import { type Socket, SocketTable } from './gateway/socket-table.ts'
 import { UpstreamHealth } from './gateway/upstream-health.ts'
 import { type IssuerOptions, signInParameters } from './identity/issuer-options.ts'
@@ -27,6 +36,7 @@ import { StatusError } from './kube/status.ts'
 import { PolicyInForce } from './policy/policy-in-force.ts'
 import type { PortalIssuer } from './portal/discovery.ts'
 import type { createPortal } from './portal/portal.ts'
+import type { PortalSession, PortalSessions } from './portal/portal-session.ts'
 import type { PortalSocket } from './portal/sockets.ts'
 import type { ListenAddress } from './document/listen-address.ts'
 import type { Endpoint, EndpointParts } from './upstream/endpoint.ts'
@@ -34,6 +44,7 @@ import { loadInCluster } from './upstream/in-cluster.ts'
 import { loadKubeconfig } from './upstream/kubeconfig.ts'
 import { loadStaticServer } from './upstream/static-server.ts'
 import { UpstreamClient } from './upstream/upstream-client.ts'
+import type { Upstream } from './upstream/upstream.ts'
 
 /** A connector that was put together. */
 export interface App {
@@ -64,12 +75,12 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
   const { watch, policies } = await PolicyWatch.start({
     patterns: config.policies,
     onChange(changed) {
-      policy.replace(changed)
+      if (!policy.replace(changed)) return
       gateway.applyRevision()
       log.info({ revision: changed.revision }, 'policy.replaced')
     },
     onMistakes(error) {
-      policy.keep(firstLine(error))
+      policy.keep(error instanceof Error ? error.message : String(error))
       log.error({ revision: policy.authorizer.revision, ...describeFailure(error) }, 'policy.refused')
     },
     onMended() {
@@ -82,6 +93,8 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
   const sockets = new SocketTable(await openSockets(config.sockets, owned), config.defaultSocket)
   const sink = await openSink(config, log)
   owned.defer(() => sink.close())
+  const kept = config.recordings === null ? null : await openRecordings(config.recordings, log)
+  if (kept !== null) owned.defer(() => kept.store.close())
   const metrics = new GatewayMetrics()
   const authenticator = createAuthenticator({
     issuers: config.identity.issuers,
@@ -92,18 +105,22 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
   owned.defer(() => {
     authenticator.close()
   })
+  const trail = new AuditTrail({ sink, requestReceived: config.audit.requestReceived, onComplete: metrics.completed })
   const gateway = new Gateway({
     sockets,
     authenticator,
     authorizer: () => policy.authorizer,
-    trail: new AuditTrail({ sink, requestReceived: config.audit.requestReceived, onComplete: metrics.completed }),
+    trail,
+    recordings: kept?.recordings ?? null,
     limits: config.limits,
     origin: config.listen.kubernetes.publicURL,
+    isTrustedProxy: createAddressMatcher(config.listen.kubernetes.trustedProxies),
     onFailure({ auditId, error }) {
       log.error({ auditId, ...describeFailure(error) }, 'request.failed')
     },
   })
   metrics.observe(sockets, gateway.streams)
+  if (kept !== null) metrics.observeRecordings(() => kept.store.writable)
   metrics.observePolicy(() => ({ revision: policy.authorizer.revision, failing: policy.problem !== '' }))
 
   const health = [...sockets.sockets].map(
@@ -117,14 +134,25 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
   })
   const { listen, limits } = config
   const kubernetes = new KubernetesListener({ gateway, limits, ...pemOf(listen.kubernetes) })
-  const portal = createPortalServer(config, authenticator, policy, log)
+  const portal = createPortalServer(config, {
+    authenticator,
+    policy,
+    trail,
+    gateway,
+    recordings: kept?.store ?? null,
+    log,
+  })
   const ops = createOpsServer({
     checks: () => [
       { name: 'audit', ready: sink.writable, reason: sink.writable ? '' : 'the trail cannot be written' },
-      { name: 'policy', ready: true, reason: policy.problem },
+      ...(kept === null
+        ? []
+        : [{ name: 'recordings', ready: true, reason: kept.store.writable ? '' : 'none can be kept' }]),
+      { name: 'policy', ready: true, reason: firstLine(policy.problem) },
       ...authenticator.readiness().map(({ issuer, ready, reason }) => ({ name: `issuer/${issuer}`, ready, reason })),
       ...health.map(({ check }) => check),
     ],
+    policy: () => policy.status,
     metrics: async () => ({ contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }),
   })
 
@@ -154,9 +182,21 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
 
 function createPortalServer(
   { listen, identity, sockets }: ConnectorConfig,
-  authenticator: OidcAuthenticator,
-  policy: PolicyInForce,
-  log: Logger,
+  {
+    authenticator,
+    policy,
+    trail,
+    gateway,
+    recordings,
+    log,
+  }: {
+    readonly authenticator: OidcAuthenticator
+    readonly policy: PolicyInForce
+    readonly trail: AuditTrail
+    readonly gateway: Gateway
+    readonly recordings: RecordingStore | null
+    readonly log: Logger
+  },
 ): HttpsServer {
   const handler = loadedOnDemand(async () => {
     const { createPortal: create } = await import('./portal/portal.ts')
@@ -170,6 +210,11 @@ function createPortalServer(
       authenticator,
       sockets: () => sockets.map((socket) => portalSocket(socket, listen.kubernetes)),
       mayReach: (subject, socket) => policy.authorizer.summary(subject, socket),
+      isTrustedProxy: createAddressMatcher(listen.portal.trustedProxies),
+      sessions: portalSessions(gateway.streams),
+      recordings,
+      authorize: (attributes) => policy.authorizer.authorize(attributes),
+      trail,
       report: (error) => {
         log.error(describeFailure(error), 'portal.failed')
       },
@@ -179,19 +224,94 @@ function createPortalServer(
   return createServer({ cert, key, minVersion: 'TLSv1.2' }, handler)
 }
 
+function portalSessions(streams: LiveStreams): PortalSessions {
+  const shown = (session: LiveSession): PortalSession => ({
+    facts: session.facts,
+    lastActivityAtMs: session.lastActivityAtMs,
+    sentBytes: session.sentBytes,
+    receivedBytes: session.receivedBytes,
+    recorded: session.recorded,
+    end(reason) {
+      session.end(endedByOperator(reason))
+    },
+    follow: (listener) => session.follow(listener),
+  })
+  return {
+    list: () => [...streams.sessions.values()].map(shown),
+    find(id) {
+      const session = streams.sessions.get(id)
+      return session === undefined ? undefined : shown(session)
+    },
+  }
+}
+
+async function openRecordings(
+  { store: kept, publicKeyFile, maxAgeMs, maxBytes, maskInput }: RecordingsConfig,
+  log: Logger,
+): Promise<{ readonly store: RecordingStore; readonly recordings: Recordings }> {
+  const store = await openRecordingStore({
+    storage: recordingStorage(kept),
+    encryptTo: publicKeyFile === null ? null : await loadPublicKey(publicKeyFile),
+    retention: { maxAgeMs, maxBytes },
+    events: {
+      onProblem(error) {
+        log.error(describeFailure(error), 'recordings.failed')
+      },
+      onInterrupted({ session }, hash) {
+        log.warn({ session: session.id, auditId: session.auditId, manifest: hash }, 'recording.interrupted')
+      },
+      onDeleted(session, reason) {
+        log.info({ session, reason }, 'recording.deleted')
+      },
+    },
+  })
+  const maskPatterns = maskInput.map((pattern) => new RegExp(pattern, 'gu'))
+  const recordings: Recordings = {
+    get writable() {
+      return store.writable
+    },
+    open: (facts, input, events) => openRecorder({ store, facts, input, maskPatterns, ...events }),
+    async discard(id) {
+      try {
+        await store.remove(id)
+      } catch (error) {
+        log.error(describeFailure(error), 'recordings.failed')
+      }
+    },
+  }
+  return { store, recordings }
+}
+
+function recordingStorage(store: RecordingsConfig['store']): RecordingStorage {
+  if (store.kind === 'directory') return { kind: 'directory', directory: store.path }
+  const { bucket, prefix, region, endpoint = null, forcePathStyle, spool, maxSpoolBytes } = store
+  return {
+    kind: 's3',
+    location: { bucket, prefix, region, endpoint, forcePathStyle, serverSideEncryption: null },
+    spool: { directory: spool, maxBytes: maxSpoolBytes },
+  }
+}
+
 async function openSockets(configs: readonly SocketConfig[], owned: AsyncDisposableStack): Promise<Socket[]> {
   const opened: Socket[] = []
-  for (const { name, hosts, forwardAs, upstream: config } of configs) {
-    const upstream = new UpstreamClient(await loadEndpoint(config))
+  for (const { name, hosts, forwardAs, recording, upstream: config } of configs) {
+    const upstream = await openUpstream(config)
     owned.defer(() => {
       upstream.close()
     })
-    opened.push({ name, hosts, forwardAs, upstream })
+    opened.push({ name, hosts, forwardAs, upstream, recordSessions: recording.sessions, recordInput: recording.input })
   }
   return opened
 }
 
-function loadEndpoint(upstream: UpstreamConfig): Promise<Endpoint> {
+async function openUpstream(config: UpstreamConfig): Promise<Upstream> {
+  if (config.kind !== 'eks') return new UpstreamClient(await loadEndpoint(config))
+  // With it comes the AWS SDK, which is larger than an idle connector's own code.
+  const { EksUpstream } = await import('./upstream/eks/eks-upstream.ts')
+  return EksUpstream.open(config)
+}
+
+function loadEndpoint(upstream: Exclude<UpstreamConfig, { readonly kind: 'eks' }>): Promise<Endpoint> {
   switch (upstream.kind) {
     case 'kubeconfig':
       return loadKubeconfig(upstream)
@@ -275,8 +395,8 @@ function loadedOnDemand(load: () => Promise<PortalHandler>): PortalHandler {
 
 type PortalHandler = ReturnType<typeof createPortal>
 
-function firstLine(error: unknown): string {
-  return (error instanceof Error ? error.message : String(error)).split('\n', 1)[0] ?? ''
+function firstLine(text: string): string {
+  return text.split('\n', 1)[0] ?? ''
 }
 
 function listenOn(server: Server, { host, port }: ListenAddress): Promise<AddressInfo> {

@@ -29,7 +29,6 @@ connector.yaml:4: listen.kubernetes.adress: unknown key, did you mean "address"?
 - A **path** is absolute, relative to the directory of the document that has it, or begins with \`~/\`.
 - A **secret** never stands in a document. Its place holds \`{ file: PATH }\` or \`{ env: NAME }\`.
 - Where exactly one of several keys is asked for, the key says what it is: \`{ kubeconfig: … }\` or \`{ inCluster: {} }\`.
-- Recording of sessions is not available in this version: \`recording.sessions\` takes \`off\` and refuses every other value.
 `
 
 /** The page as Markdown, not yet formatted. */

@@ -1,8 +1,15 @@
 import { Secret } from '../document/secret.ts'
 import type { IssuerOptions } from '../identity/issuer-options.ts'
 import { isPem } from './certificate-authority.ts'
-import type { ConnectorConfig, ServerCredentialConfig, TlsListenerConfig, UpstreamConfig } from './connector-config.ts'
+import type {
+  ConnectorConfig,
+  RecordingsConfig,
+  ServerCredentialConfig,
+  TlsListenerConfig,
+  UpstreamConfig,
+} from './connector-config.ts'
 import type { ConnectorDocument } from './connector-schema.ts'
+import { eksOptions } from './eks-options.ts'
 import type { NamedFiles } from './named-files.ts'
 import { policyFilePattern } from './policy-files.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -13,7 +20,7 @@ export function completeConfig(
   files: NamedFiles,
   { environment }: Surroundings,
 ): ConnectorConfig {
-  const { listen, limits } = document
+  const { listen, limits, recordings } = document
   const trail = document.audit.trail
   return {
     listen: {
@@ -25,6 +32,10 @@ export function completeConfig(
     sockets: document.sockets.map((socket) => ({
       ...socket,
       upstream: upstreamConfig(socket.upstream, files, environment),
+      recording: {
+        ...socket.recording,
+        sessions: socket.recording.sessions ?? (recordings === undefined ? 'off' : 'required'),
+      },
     })),
     defaultSocket: document.defaultSocket ?? null,
     policies: document.policies.map((written) => policyFilePattern(files.anchor(written))),
@@ -35,6 +46,7 @@ export function completeConfig(
           : { kind: 'directory', path: files.resolve(trail.directory) },
       requestReceived: document.audit.requestReceived,
     },
+    recordings: recordings === undefined ? null : recordingsConfig(recordings, files),
     limits: {
       requestHeadTimeoutMs: limits.requestHeadTimeout,
       requestBodyTimeoutMs: limits.requestBodyTimeout,
@@ -42,6 +54,7 @@ export function completeConfig(
       responseHeadTimeoutMs: limits.responseHeadTimeout,
       upgradeTimeoutMs: limits.upgradeTimeout,
       drainTimeoutMs: limits.drainTimeout,
+      expiredTokenGraceMs: limits.expiredTokenGrace,
       maxHeaderBytes: limits.maxHeaderSize,
       maxConcurrentStreams: limits.maxConcurrentStreams,
       maxConnections: limits.maxConnections,
@@ -50,8 +63,13 @@ export function completeConfig(
 }
 
 function tlsListener(listener: ConnectorDocument['listen']['portal'], files: NamedFiles): TlsListenerConfig {
-  const { address, publicURL, tls } = listener
-  return { address, publicURL, tls: { certificate: files.text(tls.certificate), key: new Secret(files.text(tls.key)) } }
+  const { address, publicURL, trustedProxies, tls } = listener
+  return {
+    address,
+    publicURL,
+    trustedProxies,
+    tls: { certificate: files.text(tls.certificate), key: new Secret(files.text(tls.key)) },
+  }
 }
 
 function issuerOptions(entry: ConnectorDocument['identity']['issuers'][number], files: NamedFiles): IssuerOptions {
@@ -76,16 +94,39 @@ function issuerOptions(entry: ConnectorDocument['identity']['issuers'][number], 
   }
 }
 
+function recordingsConfig(
+  { store, encryption, retention, maskInput }: NonNullable<ConnectorDocument['recordings']>,
+  files: NamedFiles,
+): RecordingsConfig {
+  return {
+    store: recordingStore(store, files),
+    publicKeyFile: encryption === undefined ? null : files.resolve(encryption.publicKey),
+    maxAgeMs: retention.maxAge ?? null,
+    maxBytes: retention.maxSize ?? null,
+    maskInput,
+  }
+}
+
+function recordingStore(
+  { directory, s3 }: NonNullable<ConnectorDocument['recordings']>['store'],
+  files: NamedFiles,
+): RecordingsConfig['store'] {
+  if (s3 === undefined) return { kind: 'directory', path: files.resolve(directory) }
+  const { spool, maxSpoolSize, endpoint, ...bucket } = s3
+  return { kind: 's3', ...bucket, endpoint, spool: files.resolve(spool), maxSpoolBytes: maxSpoolSize }
+}
+
 type Upstream = ConnectorDocument['sockets'][number]['upstream']
 
 function upstreamConfig(
-  { kubeconfig, server }: Upstream,
+  { kubeconfig, server, eks }: Upstream,
   files: NamedFiles,
   environment: Surroundings['environment'],
 ): UpstreamConfig {
   if (kubeconfig !== undefined) {
     return { kind: 'kubeconfig', path: files.resolve(kubeconfig.path), context: kubeconfig.context }
   }
+  if (eks !== undefined) return { kind: 'eks', ...eksOptions(eks, files, environment) }
   if (server === undefined) return { kind: 'inCluster' }
   const { certificateAuthority } = server
   return {

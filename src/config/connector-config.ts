@@ -3,6 +3,7 @@ import type { ListenAddress } from '../document/listen-address.ts'
 import type { Milliseconds } from '../document/duration.ts'
 import type { Secret } from '../document/secret.ts'
 import type { IssuerOptions } from '../identity/issuer-options.ts'
+import type { EksOptions } from '../upstream/eks/eks-options.ts'
 import type { PolicyFilePattern } from './policy-files.ts'
 
 /**
@@ -25,7 +26,34 @@ export interface ConnectorConfig {
     readonly trail: { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'stdout' }
     readonly requestReceived: boolean
   }
+  /** Null when no session is recorded. */
+  readonly recordings: RecordingsConfig | null
   readonly limits: LimitsConfig
+}
+
+/** Where recordings are kept. Paths are absolute. */
+export interface RecordingsConfig {
+  readonly store:
+    | { readonly kind: 'directory'; readonly path: string }
+    | {
+        readonly kind: 's3'
+        readonly bucket: string
+        readonly region: string
+        readonly prefix: string
+        /** Undefined means that of AWS for the region. */
+        readonly endpoint: string | undefined
+        readonly forcePathStyle: boolean
+        readonly spool: string
+        readonly maxSpoolBytes: Bytes
+      }
+  /** Path of the key that they are encrypted to; null leaves them in the clear. */
+  readonly publicKeyFile: string | null
+  /** Null keeps them for ever. */
+  readonly maxAgeMs: Milliseconds | null
+  /** Null keeps them all. */
+  readonly maxBytes: Bytes | null
+  /** Sources of regular expressions. */
+  readonly maskInput: readonly string[]
 }
 
 export interface TlsListenerConfig {
@@ -38,6 +66,8 @@ export interface TlsListenerConfig {
   }
   /** An origin, without a slash at the end. */
   readonly publicURL: string
+  /** Addresses and ranges of addresses. */
+  readonly trustedProxies: readonly string[]
 }
 
 export interface SocketConfig {
@@ -45,7 +75,7 @@ export interface SocketConfig {
   readonly hosts: readonly string[]
   readonly upstream: UpstreamConfig
   readonly forwardAs: 'connector' | 'subject'
-  readonly recording: { readonly sessions: 'off' }
+  readonly recording: { readonly sessions: 'required' | 'best-effort' | 'off'; readonly input: boolean }
 }
 
 /** What an upstream is made of. Paths are absolute; the files may change at any time. */
@@ -66,6 +96,7 @@ export type UpstreamConfig =
       readonly tlsServerName: string | undefined
       readonly credential: ServerCredentialConfig
     }
+  | ({ readonly kind: 'eks' } & EksOptions)
 
 export type ServerCredentialConfig =
   | { readonly kind: 'token'; readonly value: Secret }
@@ -79,6 +110,7 @@ interface LimitsConfig {
   readonly responseHeadTimeoutMs: Milliseconds
   readonly upgradeTimeoutMs: Milliseconds
   readonly drainTimeoutMs: Milliseconds
+  readonly expiredTokenGraceMs: Milliseconds
   readonly maxHeaderBytes: Bytes
   readonly maxConcurrentStreams: number
   readonly maxConnections: number

@@ -4,6 +4,7 @@ import { filePath } from '../document/file-path.ts'
 import { identitySchema } from './identity-schema.ts'
 import { limitsSchema } from './limits-schema.ts'
 import { listenSchema } from './listen-schema.ts'
+import { recordingsSchema } from './recordings-schema.ts'
 import { socketName, socketSchema } from './socket-schema.ts'
 
 const auditSchema = z
@@ -37,6 +38,7 @@ export const connectorSchema = z
         'Policy files, relative to this document. `*` and `?` stand for characters; each has to match something.',
       ),
     audit: auditSchema,
+    recordings: recordingsSchema.optional(),
     limits: limitsSchema.prefault({}),
   })
   .describe('One connector: where it listens, who may come in, which clusters it leads to.')

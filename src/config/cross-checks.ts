@@ -20,6 +20,7 @@ export function checkAcross(document: SoundConnector, refuse: Refuse): void {
   checkDistinct(socketNames(document), 'the name of', refuse)
   checkDistinct(socketHosts(document), 'a host of', refuse)
   checkDefaultSocket(document, refuse)
+  checkRecording(document, refuse)
 }
 
 interface Placed {
@@ -70,6 +71,15 @@ function checkDefaultSocket(document: SoundConnector, refuse: Refuse): void {
   const meant = nearestName(wanted, names)
   if (meant === null) refuse(['defaultSocket'], `there is no socket "${wanted}"`, oneOf(names))
   else refuse(['defaultSocket'], `there is no socket "${wanted}", did you mean "${meant}"?`)
+}
+
+function checkRecording({ sockets, recordings }: SoundConnector, refuse: Refuse): void {
+  if (recordings !== undefined) return
+  sockets?.forEach((socket, index) => {
+    const sessions = socket?.recording?.sessions
+    if (sessions === undefined || sessions === 'off') return
+    refuse(['sockets', index, 'recording', 'sessions'], `is "${sessions}", and no \`recordings\` says where they go`)
+  })
 }
 
 const LISTENERS = ['kubernetes', 'portal', 'ops'] as const

@@ -1,4 +1,5 @@
 import { stat } from 'node:fs/promises'
+import { loadPublicKey } from '../audit/recording/encryption.ts'
 import type { DocumentPath } from '../document/document-path.ts'
 import type { Sound } from '../document/document.ts'
 import type { SecretReference } from '../document/secret.ts'
@@ -37,6 +38,7 @@ export async function checkFiles(
   }
   const directory = document.audit?.trail?.directory
   if (directory !== undefined) await checkTrailDirectory(directory, files)
+  await checkRecordingKey(document.recordings?.encryption?.publicKey, files)
 
   const patterns: PolicyFilePattern[] = []
   for (const [index, written] of (document.policies ?? []).entries()) {
@@ -46,6 +48,16 @@ export async function checkFiles(
     else files.refuse(['policies', index], `"${written}" matches no file`, 'at least one policy file')
   }
   return patterns
+}
+
+async function checkRecordingKey(written: string | undefined, files: NamedFiles): Promise<void> {
+  const at = ['recordings', 'encryption', 'publicKey']
+  if (written === undefined || (await readIfNamed(written, at, files)) === null) return
+  try {
+    await loadPublicKey(files.resolve(written))
+  } catch (error) {
+    files.refuse(at, error instanceof Error ? error.message : String(error), 'a public key in PEM or JWK')
+  }
 }
 
 async function checkListenerCertificate(
@@ -81,13 +93,16 @@ async function checkUpstream(
   files: NamedFiles,
   { environment, nowMs }: Surroundings,
 ): Promise<void> {
-  const { kubeconfig, server } = upstream ?? {}
+  const { kubeconfig, server, eks } = upstream ?? {}
   if (kubeconfig?.path !== undefined) await checkKubeconfig(kubeconfig.path, kubeconfig.context, at, files)
   await checkAuthority(server?.certificateAuthority, [...at, 'server', 'certificateAuthority'], files, nowMs)
   const credentialAt = [...at, 'server', 'credential']
   await checkSecret(server?.credential?.token, [...credentialAt, 'token'], files, environment)
   const { certificate, key } = server?.credential?.clientCertificate ?? {}
   await checkListenerCertificate({ certificate, key }, [...credentialAt, 'clientCertificate'], files, nowMs)
+  for (const [name, reference] of Object.entries(eks?.credentials?.keys ?? {})) {
+    await checkSecret(reference, [...at, 'eks', 'credentials', 'keys', name], files, environment)
+  }
 }
 
 async function checkKubeconfig(

@@ -30,6 +30,12 @@ export const limitsSchema = z
     drainTimeout: duration({ minimum: '0s', maximum: '24h' })
       .prefault('10s')
       .describe('How long requests and sessions under way may go on after the connector was told to stop.'),
+    expiredTokenGrace: duration({ minimum: '0s', maximum: '24h' })
+      .prefault('1h')
+      .describe(
+        'How long a watch, a followed log or a session goes on after the token that opened it expired. Each newer token ' +
+          'that the same person comes with meanwhile counts instead, so that a login that is refreshed ends nothing.',
+      ),
     maxHeaderSize: size({ minimum: '8KiB', maximum: '1MiB' })
       .prefault('64KiB')
       .describe('All header lines of a request together.'),

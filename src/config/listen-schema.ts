@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { addressRange } from '../document/address-range.ts'
 import { filePath } from '../document/file-path.ts'
 import { httpsOrigin } from '../document/https-url.ts'
 import { listenAddress } from '../document/listen-address.ts'
@@ -13,6 +14,11 @@ const tls = z
   })
   .describe('What the listener proves its name with. TLS 1.2 and 1.3.')
 
+const trustedProxy = addressRange.refine((range) => !/\/0+$/.test(range), {
+  error: 'is everybody, who could then choose a source address',
+  params: { expected: 'the addresses of proxies' },
+})
+
 const tlsListener = (defaultAddress: string, publicURL: string) =>
   z.strictObject({
     address: listenAddress
@@ -20,6 +26,12 @@ const tlsListener = (defaultAddress: string, publicURL: string) =>
       .describe('Where to listen: `host:port`, an IPv6 address in brackets. Without a host: on every interface.'),
     tls,
     publicURL: httpsOrigin.describe(publicURL),
+    trustedProxies: z
+      .array(trustedProxy)
+      .default([])
+      .describe(
+        'Addresses and ranges of the proxies in front, whose `X-Forwarded-For` is believed. Name them narrowly: whoever connects from one of these addresses says where a request comes from.',
+      ),
   })
 
 /** The three listeners. */

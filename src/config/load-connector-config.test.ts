@@ -115,11 +115,13 @@ describe('a right document', () => {
           address: { host: '127.0.0.1', port: 8443 },
           tls: { certificate: leaf.cert, key: expect.anything() as unknown },
           publicURL: 'https://kube.example.com',
+          trustedProxies: [],
         },
         portal: {
           address: { host: '', port: 8444 },
           tls: { certificate: leaf.cert, key: expect.anything() as unknown },
           publicURL: 'https://postern.example.com',
+          trustedProxies: [],
         },
         ops: { address: { host: '127.0.0.1', port: 9443 } },
       },
@@ -145,11 +147,12 @@ describe('a right document', () => {
           hosts: [],
           upstream: { kind: 'kubeconfig', path: join(home, '.kube/config'), context: undefined },
           forwardAs: 'connector',
-          recording: { sessions: 'off' },
+          recording: { sessions: 'off', input: false },
         },
       ],
       defaultSocket: null,
       policies: [{ directory: join(directory, 'policies'), glob: '*.yaml' }],
+      recordings: null,
       audit: { trail: { kind: 'directory', path: join(directory, 'trail') }, requestReceived: false },
       limits: DEFAULT_LIMITS,
     })
@@ -298,7 +301,7 @@ limits: { requestHeadTimeout: 30, drainTimeout: 48h, maxConnections: 0 }
       'connector.yaml:13: identity.issuers[0].issuer.url: is "http://sso.example.com", expected an https:// URL without user, query and fragment',
       'connector.yaml:15: identity.issuers[0].claimMappings.username.prefix: is missing, expected a string',
       'connector.yaml:18: sockets[0].upstream.eks: unknown key, expected one of inCluster, kubeconfig, server',
-      'connector.yaml:19: sockets[0].recording.sessions: is "required", expected "off": recording is not available in this version',
+      'connector.yaml:19: sockets[0].recording.sessions: is "required", and no `recordings` says where they go',
       'connector.yaml:20: sockets[1].name: "production" is the name of sockets[0] already',
       'connector.yaml:21: sockets[1].upstream.kubeconfig: kubeconfig nowhere.kubeconfig: cannot read nowhere.kubeconfig: no such file',
       'connector.yaml:26: sockets[2].upstream.server.certificateAuthority: cannot read nowhere-ca.crt: no such file',
@@ -355,6 +358,16 @@ limits: { requestHeadTimeout: 30, drainTimeout: 48h, maxConnections: 0 }
       'https://kube.example.com/k8s',
       [
         'listen.kubernetes.publicURL: is "https://kube.example.com/k8s", expected an https:// URL of a host and perhaps a port, nothing more',
+      ],
+    ],
+    [
+      'proxies that are no addresses, or everybody',
+      "publicURL: 'https://Kube.example.com/' }",
+      "publicURL: 'https://kube.example.com', trustedProxies: [10.0.0.0/8, proxy.example.com, 0.0.0.0/0, '::/0'] }",
+      [
+        expect.stringContaining('listen.kubernetes.trustedProxies[1]: is no address range') as string,
+        expect.stringContaining('listen.kubernetes.trustedProxies[2]: is everybody') as string,
+        expect.stringContaining('listen.kubernetes.trustedProxies[3]: is everybody') as string,
       ],
     ],
     [

@@ -7,7 +7,7 @@ const LOOK_EVERY_MS = 500
 
 export interface PolicyWatchOptions {
   readonly patterns: readonly PolicyFilePattern[]
-  /** Told of a set of policies that differs from the one in force. */
+  /** Told of what the files say now that they have changed; that may be what they said before, in other places. */
   readonly onChange: (policies: PolicySet) => void
   /** Told when the files as they are now cannot be used. The policies in force stay. */
   readonly onMistakes: (error: unknown) => void
@@ -23,15 +23,13 @@ export interface PolicyWatchOptions {
  */
 export class PolicyWatch {
   readonly #options: PolicyWatchOptions
-  #revision: string
   #signature: string
   #timer: NodeJS.Timeout | null = null
   #looking: Promise<void> = Promise.resolve()
   #failing = false
 
-  private constructor(options: PolicyWatchOptions, revision: string, signature: string) {
+  private constructor(options: PolicyWatchOptions, signature: string) {
     this.#options = options
-    this.#revision = revision
     this.#signature = signature
   }
 
@@ -46,7 +44,7 @@ export class PolicyWatch {
     // Taken first: what changes while the files are read is seen at the first look.
     const signature = await signatureOf(options.patterns)
     const policies = await loadPolicyFiles(options.patterns)
-    const watch = new PolicyWatch(options, policies.revision, signature)
+    const watch = new PolicyWatch(options, signature)
     watch.#schedule()
     return { watch, policies }
   }
@@ -75,11 +73,7 @@ export class PolicyWatch {
     if (signature === this.#signature) return
     this.#signature = signature
     try {
-      const policies = await loadPolicyFiles(patterns)
-      if (policies.revision !== this.#revision) {
-        this.#revision = policies.revision
-        onChange(policies)
-      }
+      onChange(await loadPolicyFiles(patterns))
       if (this.#failing) onMended()
       this.#failing = false
     } catch (error) {

@@ -4,6 +4,7 @@ import { filePath } from '../document/file-path.ts'
 import { httpsURL } from '../document/https-url.ts'
 import { secretReference } from '../document/secret.ts'
 import { certificateAuthority } from './certificate-authority.ts'
+import { eks } from './eks-schema.ts'
 
 const NAME_EXPECTED = 'a DNS label: lower-case letters, digits and "-", at most 63 characters'
 const HOST_EXPECTED = 'a lower-case host name without a port'
@@ -51,6 +52,7 @@ export const socketSchema = z.strictObject({
     kubeconfig,
     inCluster: z.strictObject({}).describe('The service account of the pod that the connector runs in.'),
     server,
+    eks,
   }).describe('Which API server, and who the connector is there.'),
   forwardAs: z
     .enum(['connector', 'subject'])
@@ -62,9 +64,13 @@ export const socketSchema = z.strictObject({
   recording: z
     .strictObject({
       sessions: z
-        .literal('off', { error: '"off": recording is not available in this version' })
-        .default('off')
-        .describe('Recording is not available in this version; `off` is the only value.'),
+        .enum(['required', 'best-effort', 'off'])
+        .optional()
+        .describe(
+          '`required`: no recorder, no session. `best-effort`: a session goes on without, and the audit trail says so. ' +
+            'Rules can say otherwise for theirs. Default: `required` with `recordings` in this document, else `off`.',
+        ),
+      input: z.boolean().default(false).describe('Also what is typed, masked while the terminal does not echo it.'),
     })
     .prefault({})
     .describe('What is recorded of exec, attach and port-forward.'),

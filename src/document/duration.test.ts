@@ -11,6 +11,8 @@ describe('a duration', () => {
     ['250ms', 250],
     ['30s', 30_000],
     ['8h', 28_800_000],
+    ['90d', 7_776_000_000],
+    ['1d12h', 129_600_000],
     ['1h30m', 5_400_000],
     ['90m', 5_400_000],
     ['1h2m3s4ms', 3_723_004],
@@ -18,7 +20,7 @@ describe('a duration', () => {
     expect(parseDuration(text)).toBe(milliseconds)
   })
 
-  test.each(['', '30', '30S', '1.5h', '-1s', ' 1s', '1s ', '1m1h', '1s1s', '1d', 'h', '1_0s', '9999999s', '30s\n'])(
+  test.each(['', '30', '30S', '1.5h', '-1s', ' 1s', '1s ', '1m1h', '1s1s', '1w', 'h', '1_0s', '9999999s', '30s\n'])(
     '%j is none',
     (text) => {
       expect(parseDuration(text)).toBeNull()

@@ -5,20 +5,22 @@ declare const unit: unique symbol
 /** A span of time in milliseconds; a whole number from 0. */
 export type Milliseconds = number & { readonly [unit]: 'ms' }
 
-const DURATION = /^(?=\d)(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?(?:(\d{1,6})ms)?$/
+const DURATION = /^(?=\d)(?:(\d{1,6})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?(?:(\d{1,6})ms)?$/
 const EXPECTED = 'a duration such as 30s, 8h or 1h30m'
 /** Node's timers hold no more, which is close to 24 days and 20 hours. */
 const LONGEST_MS = 2 ** 31 - 1
 
-/** The span that `30s`, `8h` or `1h30m` names, or null. Units are h, m, s, ms, each at most once, largest first. */
+/** The span that `30s`, `8h` or `1h30m` names, or null. Units are d (24 h), h, m, s, ms, each at most once, largest first. */
 export function parseDuration(text: string): Milliseconds | null {
   const match = DURATION.exec(text)
   if (match === null) return null
-  const [hours = 0, minutes = 0, seconds = 0, milliseconds = 0] = match.slice(1).map((digits) => Number(digits || 0))
-  return (((hours * 60 + minutes) * 60 + seconds) * 1000 + milliseconds) as Milliseconds
+  const [days = 0, hours = 0, minutes = 0, seconds = 0, milliseconds = 0] = match
+    .slice(1)
+    .map((digits) => Number(digits || 0))
+  return ((((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000 + milliseconds) as Milliseconds
 }
 
-/** The shortest text that {@link parseDuration} reads as this many milliseconds. */
+/** A text that {@link parseDuration} reads as this many milliseconds; hours are its largest unit. */
 export function renderDuration(span: Milliseconds): string {
   const parts: [number, string][] = [
     [Math.floor(span / 3_600_000), 'h'],

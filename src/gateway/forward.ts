@@ -2,14 +2,16 @@ import type { Readable } from 'node:stream'
 import type { AuditEntry } from '../audit/audit-trail.ts'
 import type { RawHeaders } from '../kube/raw-headers.ts'
 import { isLongRunning } from '../kube/long-running.ts'
-import { serviceUnavailable } from '../kube/status.ts'
+import { type Status, StatusError } from '../kube/status.ts'
 import type { UpstreamExchange, UpstreamRequest } from '../upstream/upstream.ts'
 import type { ChunkPool } from './chunk-pool.ts'
 import type { LiveStream, LiveStreams } from './live-streams.ts'
+import type { LoginExpiry } from './login-expiry.ts'
 import { refuseCredentialFailure } from './credential-failure.ts'
 import { relayRedirect } from './redirect.ts'
 import type { Reply } from './reply.ts'
 import { refuse } from './respond.ts'
+import { loginExpired } from './session-endings.ts'
 import type { Authorized } from './stages.ts'
 import { requestToUpstream, responseToClient } from './upstream-request.ts'
 
@@ -18,6 +20,7 @@ export const CLIENT_CLOSED_REQUEST = 499
 
 export interface ForwardContext {
   readonly streams: LiveStreams
+  readonly logins: LoginExpiry
   readonly chunks: ChunkPool
   /** Does not hold for what runs long. */
   readonly responseHeadTimeoutMs: number
@@ -97,14 +100,14 @@ class Forwarding implements LiveStream {
   }
 
   /** Ends a long-running response. A watch ends cleanly: its client asks again and meets what then holds. */
-  end(): void {
+  end(status: Status): void {
     if (this.#over) return
     if (this.kind === 'watch') {
       this.#exchange?.abort()
       this.#finish(this.#statusCode)
       this.#reply.end()
     } else {
-      this.#fail(serviceUnavailable('the gateway ended the response'))
+      this.#fail(new StatusError(status))
     }
   }
 
@@ -134,10 +137,17 @@ class Forwarding implements LiveStream {
       this.#fail(error)
       return
     }
-    const { audit, request } = this.authorized.authenticated
+    const { audit, request, authentication } = this.authorized.authenticated
     if (isLongRunning(request.requestInfo)) {
       audit.started(statusCode)
-      this.#forget = this.#context.streams.add(this)
+      const forget = this.#context.streams.add(this)
+      const callOff = this.#context.logins.watch(authentication, () => {
+        this.end(loginExpired())
+      })
+      this.#forget = () => {
+        forget()
+        callOff()
+      }
     }
   }
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Duplex, Readable } from 'node:stream'
 import type { AuditEntry, AuditTrail } from '../audit/audit-trail.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
+import { sourceAddresses } from '../kube/forwarded-for.ts'
 import { type RawHeaders, headerValues } from '../kube/raw-headers.ts'
 import { type Status, badRequest, serviceUnavailable } from '../kube/status.ts'
 import type { PolicyAuthorizer } from '../policy/policy-authorizer.ts'
@@ -10,13 +11,18 @@ import { ChunkPool } from './chunk-pool.ts'
 import { CLIENT_CLOSED_REQUEST, type ForwardContext, forward } from './forward.ts'
 import type { GatewayLimits } from './limits.ts'
 import { LiveStreams } from './live-streams.ts'
+import { LoginExpiry } from './login-expiry.ts'
+import type { Recordings } from './recordings.ts'
 import type { Reply } from './reply.ts'
 import { refusalOutcome, refuse, renderRefusal, toStatus } from './respond.ts'
+import { noLongerAllowed } from './session-endings.ts'
+import { SessionSlots } from './session-slots.ts'
 import { answerSelfReview, isSelfReview } from './self-review.ts'
 import { refuseForeignOrigin } from './origin.ts'
 import type { SocketTable } from './socket-table.ts'
 import type { Authorized, Received } from './stages.ts'
-import { tunnel, writeAnswer } from './tunnel.ts'
+import { writeAnswer } from './switch-protocols.ts'
+import { type TunnelContext, tunnel } from './tunnel.ts'
 
 /** What the pipeline is made of. All of it stays its owner's to close. */
 export interface GatewayOptions {
@@ -25,7 +31,11 @@ export interface GatewayOptions {
   /** Gives the policy revision in force. */
   readonly authorizer: () => PolicyAuthorizer
   readonly trail: AuditTrail
+  /** Null when the connector keeps no recordings. */
+  readonly recordings: Recordings | null
   readonly limits: GatewayLimits
+  /** Whether an address is that of a proxy whose `X-Forwarded-For` is believed. */
+  readonly isTrustedProxy: (address: string) => boolean
   /** Origin of the kubernetes listener, as browsers name it: `https://HOST[:PORT]`. */
   readonly origin: string
   /** Told of every refusal that is the gateway's or the upstream's fault, with what the client is not told. */
@@ -38,12 +48,19 @@ export interface Arrival {
   readonly target: string
   readonly authority: string
   readonly headers: RawHeaders
-  /** Address of the client, without port. */
-  readonly sourceIP: string
+  /** Address of the other end of the connection, without port; empty when that is gone. */
+  readonly peer: string
   /** Whether a body may follow. */
   readonly bodyFollows: boolean
   /** Why it is refused whatever it asks for; empty when it is sound. */
   readonly fault: string
+}
+
+/** The account of a request, and who it came from. */
+interface Begun {
+  readonly audit: AuditEntry
+  /** Address of the client, without port. */
+  readonly sourceIP: string
 }
 
 /** The one pipeline behind every door of the kubernetes listener. */
@@ -51,34 +68,60 @@ export class Gateway {
   readonly streams = new LiveStreams()
   readonly #options: GatewayOptions
   readonly #forwardContext: ForwardContext
+  readonly #tunnelContext: TunnelContext
+  readonly #logins: LoginExpiry
+  readonly #settling = new Set<Promise<undefined>>()
 
   constructor(options: GatewayOptions) {
     this.#options = options
+    this.#logins = new LoginExpiry(options.limits.expiredTokenGraceMs)
     this.#forwardContext = {
       streams: this.streams,
+      logins: this.#logins,
       chunks: new ChunkPool(),
       responseHeadTimeoutMs: options.limits.responseHeadTimeoutMs,
       onFailure: (error, audit) => {
         this.#report(error, audit)
       },
     }
+    this.#tunnelContext = {
+      streams: this.streams,
+      slots: new SessionSlots(),
+      logins: this.#logins,
+      recordings: options.recordings,
+      upgradeTimeoutMs: options.limits.upgradeTimeoutMs,
+      onRecordingFailure: (auditId, error) => {
+        options.onFailure({ auditId, error })
+      },
+      settle: (settled) => {
+        this.#settling.add(settled)
+        void settled.then(() => this.#settling.delete(settled))
+      },
+    }
+  }
+
+  /** Resolves when every session that is open now is over, and its account written. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#settling)
   }
 
   /** Ends the streams under way that the revision in force no longer allows. */
   applyRevision(): void {
     const authorizer = this.#options.authorizer()
     const atMs = Date.now()
-    this.streams.end(
-      ({ authorized }) => authorizer.authorize(attributesOf(authorized.authenticated, atMs)).effect !== 'allow',
-    )
+    this.streams.end(({ authorized }) => {
+      const decision = authorizer.authorize(attributesOf(authorized.authenticated, atMs))
+      return decision.effect === 'allow' ? null : noLongerAllowed(decision.reason)
+    })
   }
 
   /** Serves a plain request to its end. Never rejects. */
   async serve(door: 'request' | 'stream', head: Arrival, body: Readable, reply: Reply): Promise<void> {
-    const audit = this.#begin(head)
+    const begun = this.#begin(head)
+    const { audit } = begun
     const authorizer = this.#options.authorizer()
     try {
-      const authorized = await this.#admit(door, head, audit, authorizer)
+      const authorized = await this.#admit(door, head, begun, authorizer)
       if (isSelfReview(authorized)) await answerSelfReview(authorized, body, reply, authorizer)
       else forward(authorized, body, reply, this.#forwardContext)
     } catch (error) {
@@ -89,12 +132,13 @@ export class Gateway {
 
   /** Serves a request to upgrade to its end, on the client's own socket. Never rejects. */
   async serveUpgrade(head: Arrival, client: Duplex, early: Buffer): Promise<void> {
-    const audit = this.#begin(head)
+    const begun = this.#begin(head)
+    const { audit } = begun
     try {
       if (early.length > 0) throw badRequest('bytes follow the request to upgrade')
       refuseForeignOrigin(head.headers, this.#options.origin)
-      const authorized = await this.#admit('upgrade', head, audit, this.#options.authorizer())
-      await tunnel(authorized, client, this.streams, this.#options.limits.upgradeTimeoutMs)
+      const authorized = await this.#admit('upgrade', head, begun, this.#options.authorizer())
+      await tunnel(authorized, client, this.#tunnelContext)
     } catch (error) {
       if (!client.writable) {
         client.destroy()
@@ -109,26 +153,28 @@ export class Gateway {
   }
 
   /** Answers bytes that are no request, on the client's own socket. */
-  refuseUnreadable(status: Status, sourceIP: string, client: Duplex): void {
-    const audit = this.#begin({ target: '', sourceIP, headers: [] })
+  refuseUnreadable(status: Status, peer: string, client: Duplex): void {
+    const { audit } = this.#begin({ target: '', peer, headers: [] })
     audit.complete(refusalOutcome(status))
     writeAnswer(client, renderRefusal(status, audit.auditId))
   }
 
-  #begin({ target, sourceIP, headers }: Pick<Arrival, 'target' | 'sourceIP' | 'headers'>): AuditEntry {
-    return this.#options.trail.begin({
+  #begin({ target, peer, headers }: Pick<Arrival, 'target' | 'peer' | 'headers'>): Begun {
+    const sourceIPs = sourceAddresses(peer, headers, this.#options.isTrustedProxy)
+    const audit = this.#options.trail.begin({
       auditId: randomUUID(),
       requestURI: target,
-      sourceIP,
+      sourceIPs,
       userAgent: headerValues(headers, 'user-agent')[0] ?? '',
       receivedAtMs: Date.now(),
     })
+    return { audit, sourceIP: sourceIPs[0] }
   }
 
   async #admit(
     door: Received['door'],
     head: Arrival,
-    audit: AuditEntry,
+    { audit, sourceIP }: Begun,
     authorizer: PolicyAuthorizer,
   ): Promise<Authorized> {
     if (head.fault !== '') throw badRequest(head.fault)
@@ -138,7 +184,7 @@ export class Gateway {
     if (!trail.writable) {
       throw serviceUnavailable('the audit trail cannot be written, so nothing is let through')
     }
-    const { method, headers, sourceIP, bodyFollows } = head
+    const { method, headers, bodyFollows } = head
     const received = {
       audit,
       socket,
@@ -151,7 +197,9 @@ export class Gateway {
       bodyFollows,
       receivedAtMs: Date.now(),
     }
-    return await admit(received, authenticator, authorizer)
+    const authorized = await admit(received, authenticator, authorizer)
+    this.#logins.seen(authorized.authenticated.authentication)
+    return authorized
   }
 
   #report(error: unknown, audit: AuditEntry): void {

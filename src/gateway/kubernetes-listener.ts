@@ -9,12 +9,15 @@ import type { Gateway, Arrival } from './gateway.ts'
 import { Http1Reply } from './http1-reply.ts'
 import { Http2Reply } from './http2-reply.ts'
 import type { GatewayLimits } from './limits.ts'
+import { connectorStopping } from './session-endings.ts'
 
 /** More header lines than this are not even kept to be counted. */
 const MAX_HEADER_LINES = 200
 /** Bound of what an HTTP/2 session may hold, in megabytes. */
 const MAX_SESSION_MEMORY_MB = 16
 const KEEP_ALIVE_PROBE_MS = 30_000
+/** How long clients may take to read why their session ends, when the time to drain is over. */
+const FAREWELL_TIMEOUT_MS = 1_000
 /** How often slow requests are looked for, at the least. */
 const SLOW_REQUESTS_CHECKED_EVERY_MS = 5_000
 
@@ -82,14 +85,17 @@ export class KubernetesListener {
         resolve()
       })
     })
-    this.#gateway.streams.end((stream) => stream.kind === 'watch')
+    this.#gateway.streams.end((stream) => (stream.kind === 'watch' ? connectorStopping() : null))
     for (const session of this.#sessions) session.close()
-    const cut = setTimeout(() => {
-      this.#gateway.streams.end(() => true)
-      for (const connection of this.#connections) connection.destroy()
+    let cut = setTimeout(() => {
+      this.#gateway.streams.end(connectorStopping)
+      cut = setTimeout(() => {
+        for (const connection of this.#connections) connection.destroy()
+      }, FAREWELL_TIMEOUT_MS)
     }, this.#limits.drainTimeoutMs)
     await closed
     clearTimeout(cut)
+    await this.#gateway.settled()
   }
 
   #listen(server: Http2SecureServer): void {
@@ -178,15 +184,15 @@ export class KubernetesListener {
     if (client.writableEnded) return
     if (!client.writable || error.code === 'ECONNRESET') client.destroy()
     else if (this.#answering.has(client)) setImmediate(endSoon, client)
-    else this.#gateway.refuseUnreadable(statusOfUnreadable(error.code), addressOf(client.remoteAddress), client)
+    else this.#gateway.refuseUnreadable(statusOfUnreadable(error.code), client.remoteAddress ?? '', client)
   }
 
   #stream(stream: ServerHttp2Stream, rawHeaders: readonly string[]): void {
     stream.on('error', () => undefined)
     const { expectsContinue, ...request } = http2Head(rawHeaders)
     const reply = new Http2Reply(stream, { expectsContinue, bodyless: request.method === 'HEAD' })
-    const sourceIP = addressOf(stream.session?.socket.remoteAddress)
-    const head = { ...request, sourceIP, bodyFollows: !stream.endAfterHeaders }
+    const peer = stream.session?.socket.remoteAddress ?? ''
+    const head = { ...request, peer, bodyFollows: !stream.endAfterHeaders }
     if (head.bodyFollows) endWithoutBody(stream, this.#limits.requestBodyTimeoutMs)
     void this.#gateway.serve('stream', head, stream, reply)
   }
@@ -236,7 +242,7 @@ function http1Head(request: IncomingMessage): Arrival {
     target: request.url ?? '',
     authority: headers.host ?? '',
     headers: request.rawHeaders,
-    sourceIP: addressOf(request.socket.remoteAddress),
+    peer: request.socket.remoteAddress ?? '',
     bodyFollows: headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0',
     fault: http1Fault(request),
   }
@@ -282,11 +288,6 @@ function endWithoutBody(stream: ServerHttp2Stream, timeoutMs: number): void {
   }
   stream.once('end', clear)
   stream.once('close', clear)
-}
-
-function addressOf(remoteAddress: string | undefined): string {
-  if (remoteAddress === undefined) return ''
-  return remoteAddress.startsWith('::ffff:') ? remoteAddress.slice('::ffff:'.length) : remoteAddress
 }
 
 /** Ends a connection once what was written has gone out. */

@@ -12,6 +12,8 @@ export interface GatewayLimits {
   readonly upgradeTimeoutMs: number
   /** How long requests under way may go on after a stop was asked for. */
   readonly drainTimeoutMs: number
+  /** How long a stream goes on after the token that opened it expired, without a newer one of its subject. */
+  readonly expiredTokenGraceMs: number
   /** All header lines of a request together. */
   readonly maxHeaderBytes: number
   /** HTTP/2 streams of one connection at a time. */
@@ -27,6 +29,7 @@ export const DEFAULT_LIMITS: GatewayLimits = Object.freeze({
   responseHeadTimeoutMs: 65_000,
   upgradeTimeoutMs: 35_000,
   drainTimeoutMs: 10_000,
+  expiredTokenGraceMs: 3_600_000,
   maxHeaderBytes: 64 * 1024,
   maxConcurrentStreams: 250,
   maxConnections: 20_000,

@@ -60,6 +60,18 @@ export class GatewayMetrics {
     })
   }
 
+  /** Whether recordings can be kept. */
+  observeRecordings(writable: () => boolean): void {
+    new Gauge({
+      name: 'postern_recordings_writable',
+      help: '1 while a recording that opens now would be kept; 0 refuses every session that must be recorded.',
+      registers: [this.registry],
+      collect() {
+        this.set(writable() ? 1 : 0)
+      },
+    })
+  }
+
   /** Gauges that are read when somebody asks. */
   observe(sockets: SocketTable, streams: LiveStreams): void {
     const registers = [this.registry]
@@ -70,6 +82,17 @@ export class GatewayMetrics {
       registers,
       collect() {
         for (const kind of ['watch', 'stream', 'session'] as const) this.set({ kind }, streams.count(kind))
+      },
+    })
+    new Gauge({
+      name: 'postern_sessions',
+      help: 'Sessions under way by kind, and whether they are recorded.',
+      labelNames: ['kind', 'recorded'],
+      registers,
+      collect() {
+        this.reset()
+        for (const { facts, recorded } of streams.sessions.values())
+          this.inc({ kind: facts.kind, recorded: String(recorded) })
       },
     })
     new Gauge({

@@ -1,4 +1,5 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
+import type { PolicyStatus } from '../policy/policy-status.ts'
 
 /** One thing that must hold for the connector to be ready. */
 export interface ReadinessCheck {
@@ -10,6 +11,8 @@ export interface ReadinessCheck {
 
 export interface OpsOptions {
   readonly checks: () => readonly ReadinessCheck[]
+  /** The policy in force. */
+  readonly policy: () => PolicyStatus
   /** Renders the Prometheus text format. */
   readonly metrics: () => Promise<{ readonly contentType: string; readonly text: string }>
 }
@@ -17,8 +20,9 @@ export interface OpsOptions {
 const REQUEST_TIMEOUT_MS = 10_000
 
 /**
- * Plain HTTP for operators: `/livez`, `/readyz` (`?verbose` lists the checks, as kube-apiserver does) and
- * `/metrics`. Meant for loopback or a cluster's inner network: it shows no subject, but socket names.
+ * Plain HTTP for operators: `/livez`, `/readyz` (`?verbose` lists the checks, as kube-apiserver does), `/policyz` (a
+ * {@link PolicyStatus} as JSON) and `/metrics`. Meant for loopback or a cluster's inner network: it shows no subject, but
+ * names of sockets and of policy files.
  * The caller listens and closes.
  */
 export function createOpsServer(options: OpsOptions): Server {
@@ -42,11 +46,13 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
     const checks = options.checks()
     const ready = checks.every((check) => check.ready)
     send(response, ready ? 200 : 503, ready && query !== 'verbose' ? 'ok\n' : renderChecks(checks, ready))
+  } else if (path === '/policyz') {
+    send(response, 200, `${JSON.stringify(options.policy(), null, 2)}\n`, 'application/json')
   } else if (path === '/metrics') {
     const { contentType, text } = await options.metrics()
     send(response, 200, text, contentType)
   } else {
-    send(response, 404, 'try /livez, /readyz?verbose or /metrics\n')
+    send(response, 404, 'try /livez, /readyz?verbose, /policyz or /metrics\n')
   }
 }
 

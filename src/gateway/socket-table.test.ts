@@ -3,8 +3,22 @@ import type { Upstream } from '../upstream/upstream.ts'
 import { type Socket, SocketTable } from './socket-table.ts'
 
 const upstream = {} as Upstream
-const production: Socket = { name: 'production', hosts: ['prod.example.com'], upstream, forwardAs: 'connector' }
-const staging: Socket = { name: 'staging', hosts: ['staging.example.com'], upstream, forwardAs: 'connector' }
+const production: Socket = {
+  name: 'production',
+  hosts: ['prod.example.com'],
+  upstream,
+  forwardAs: 'connector',
+  recordSessions: 'off',
+  recordInput: false,
+}
+const staging: Socket = {
+  name: 'staging',
+  hosts: ['staging.example.com'],
+  upstream,
+  forwardAs: 'connector',
+  recordSessions: 'off',
+  recordInput: false,
+}
 const table = new SocketTable([production, staging], null)
 const withDefault = new SocketTable([production, staging], 'staging')
 

@@ -9,6 +9,10 @@ export interface Socket {
   readonly upstream: Upstream
   /** Whose identity the API server sees: the connector's, or the subject's through `Impersonate-*`. */
   readonly forwardAs: 'connector' | 'subject'
+  /** Whether sessions are recorded, where the rules leave it open. */
+  readonly recordSessions: 'required' | 'best-effort' | 'off'
+  /** Whether what is typed in them is recorded too. */
+  readonly recordInput: boolean
 }
 
 /** The socket that a request names, and the rest of its target. */

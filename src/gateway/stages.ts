@@ -20,7 +20,7 @@ export interface Received {
   readonly rawTarget: string
   /** Without HTTP/2 pseudo headers. */
   readonly headers: RawHeaders
-  /** Address of the client, without port. */
+  /** Address of the client, without port: the first of the event's `sourceIPs`. */
   readonly sourceIP: string
   /** `upgrade` asks to switch protocols; `stream` is HTTP/2, whose bodies need no announced length. */
   readonly door: 'request' | 'upgrade' | 'stream'

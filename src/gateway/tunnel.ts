@@ -1,139 +1,186 @@
 import { randomUUID } from 'node:crypto'
-import { STATUS_CODES } from 'node:http'
 import type { Duplex } from 'node:stream'
-import type { RawHeaders } from '../kube/raw-headers.ts'
-import { badGateway, serviceUnavailable } from '../kube/status.ts'
-import { agreedSubprotocol } from '../kube/upgrade.ts'
-import { refuseCredentialFailure } from './credential-failure.ts'
+import type { SessionFacts } from '../audit/recording/session-facts.ts'
+import { type Query, isTrue } from '../kube/query.ts'
+import type { SessionDecoder } from '../kube/session-decoder.ts'
+import { createPortForwardDecoder, createRemoteCommandDecoder } from '../kube/session-decoders.ts'
+import { type SessionKind, sessionKind } from '../kube/session-kind.ts'
+import { StatusError, failure } from '../kube/status.ts'
 import type { LiveStream, LiveStreams } from './live-streams.ts'
-import type { OwnAnswer } from './respond.ts'
+import type { LoginExpiry } from './login-expiry.ts'
+import type { Recordings } from './recordings.ts'
+import { SessionActivity } from './session-activity.ts'
+import { loginExpired } from './session-endings.ts'
+import { sessionFacts } from './session-facts.ts'
+import { SessionRecording } from './session-recording.ts'
+import type { SessionSlots } from './session-slots.ts'
+import { Session } from './session.ts'
 import type { Authorized } from './stages.ts'
-import { requestToUpstream, responseToClient } from './upstream-request.ts'
+import { type Switched, switchProtocols } from './switch-protocols.ts'
+
+/** What tunnels are made of. */
+export interface TunnelContext {
+  readonly streams: LiveStreams
+  readonly slots: SessionSlots
+  readonly logins: LoginExpiry
+  /** Null when the connector keeps no recordings. */
+  readonly recordings: Recordings | null
+  /** From dialling to the 101, in milliseconds. */
+  readonly upgradeTimeoutMs: number
+  /** Told why a recording is not kept. */
+  readonly onRecordingFailure: (auditId: string, error: unknown) => void
+  /** Told of each session that opens: the promise resolves when it is over and its account is written. */
+  readonly settle: (settled: Promise<undefined>) => void
+}
 
 /**
- * Joins a client to its upstream after the upgrade that it asked for, and relays raw bytes both ways until
- * either side ends. The audit entry is completed here.
- *
- * An upstream that does not switch is told to the client as it answered, and both connections end: nothing
- * that the client sends after its head is ever sent on a connection that was not switched (CVE-2018-1002105).
+ * Serves an authorized upgrade on the client's own socket: a session for an exec, attach or port-forward, and a plain
+ * relay for a watch, a log or what lies behind `proxy`. Resolves when it is under way; the audit entry is completed
+ * when it is over.
  *
  * @param client the client's socket, past the head; owned by the tunnel from here on.
- * @throws TypeError for a request that asks for no upgrade.
- * @throws StatusError 502, 503 or 504; the client was not answered then.
+ * @throws StatusError when it is refused or does not come about; the client was not answered then.
  */
-export async function tunnel(
+export async function tunnel(authorized: Authorized, client: Duplex, context: TunnelContext): Promise<void> {
+  const kind = sessionKind(authorized.authenticated.request.requestInfo)
+  if (kind === undefined) await openRelay(authorized, client, context)
+  else await openSession(authorized, kind, client, context)
+}
+
+async function openSession(
   authorized: Authorized,
+  kind: SessionKind,
   client: Duplex,
-  streams: LiveStreams,
-  timeoutMs: number,
+  context: TunnelContext,
 ): Promise<void> {
-  const { audit, socket, upgrade } = authorized.authenticated
-  refuseUnkept(authorized)
-  if (upgrade === undefined) throw new TypeError('only an upgrade can be tunnelled')
-  if (client.destroyed) throw serviceUnavailable('the client left')
-  const gone = new AbortController()
-  const leave = (): void => {
-    gone.abort(serviceUnavailable('the client left'))
-  }
-  client.once('close', leave)
-  const request = requestToUpstream(authorized, timeoutMs)
-  const answer = await socket.upstream.upgrade(request, upgrade.protocol, gone.signal).finally(() => {
-    client.off('close', leave)
+  const { authentication, upgrade } = authorized.authenticated
+  if (upgrade === undefined) throw new TypeError('only an upgrade opens a session')
+  const { username } = authentication.subject
+  const { maxConcurrent = Infinity } = authorized.obligations
+  await using undo = new AsyncDisposableStack()
+  const giveBack = context.slots.take(username, authorized.decision.rule, maxConcurrent)
+  undo.defer(giveBack)
+  const record = demandedRecording(authorized)
+  const facts = sessionFacts(authorized, { id: randomUUID(), kind, upgrade, record })
+  const recording = new SessionRecording(facts, context.recordings, (error) => {
+    context.onRecordingFailure(facts.auditId, error)
   })
-  const headers = responseToClient(authorized, answer.headers)
-  if (answer.socket === null) {
-    refuseCredentialFailure(authorized, answer.statusCode)
-    if (answer.statusCode < 400) throw badGateway(`the API server answered ${answer.statusCode} to an upgrade`)
-    audit.complete({ code: answer.statusCode })
-    writeAnswer(client, { statusCode: answer.statusCode, headers: framed(headers, answer.body), body: answer.body })
-    return
-  }
-  try {
-    agreedSubprotocol(upgrade, answer)
-  } catch (error) {
-    answer.socket.destroy()
-    throw error
-  }
-  const session = randomUUID()
-  audit.opened(session)
+  undo.defer(() => recording.discard())
+  if (record !== 'off') await recording.open(authorized.authenticated.socket.recordInput)
+  const switched = await switchProtocols(authorized, client, context.upgradeTimeoutMs)
+  if (switched === null) return
+  undo.defer(() => {
+    switched.upstream.destroy()
+  })
+  recording.requireKept()
+  undo.move()
+  startSession(authorized, kind, { facts, recording, switched, client, giveBack }, context)
+}
+
+function startSession(
+  authorized: Authorized,
+  kind: SessionKind,
+  {
+    facts,
+    recording,
+    switched,
+    client,
+    giveBack,
+  }: {
+    readonly facts: SessionFacts
+    readonly recording: SessionRecording
+    readonly switched: Switched
+    readonly client: Duplex
+    readonly giveBack: () => void
+  },
+  context: TunnelContext,
+): void {
+  const { audit, authentication } = authorized.authenticated
+  const { recorder } = recording
+  const activity = new SessionActivity(recorder?.remoteCommand ?? null, recorder?.portForward ?? null)
+  const session = new Session({
+    authorized,
+    facts,
+    client,
+    upstream: switched.upstream,
+    decoder: createDecoder(authorized, kind, switched, activity),
+    activity,
+    recorder,
+    onClosed(endedBy) {
+      giveBack()
+      forget()
+      callOff()
+      const outcome = { code: 101, ...(endedBy === '' ? {} : { message: endedBy }) }
+      void recording.finish(endedBy).then((kept) => {
+        audit.recorded(kept)
+        audit.complete(outcome)
+        settled.resolve(undefined)
+      })
+    },
+  })
+  const settled = Promise.withResolvers<undefined>()
+  context.settle(settled.promise)
+  recording.observedBy(session)
+  const forget = context.streams.addSession(session)
+  const callOff = context.logins.watch(authentication, () => {
+    session.end(loginExpired())
+  })
+  audit.opened(facts.id)
   audit.started(101)
-  client.write(renderHead(101, [...headers, 'Connection', 'Upgrade', 'Upgrade', upgrade.protocol]), 'latin1')
-  join(authorized, client, answer.socket, answer.head, streams)
+  switched.accept()
+  session.start(switched.head)
 }
 
-/** An obligation that cannot be kept is a refusal: whoever wrote it relies on it. */
-function refuseUnkept({ obligations }: Authorized): void {
-  if (obligations.record === 'required')
-    throw serviceUnavailable('this session must be recorded, and nothing records it')
-  if (obligations.idleTimeoutMs !== undefined) throw serviceUnavailable('nothing watches whether this session is idle')
-}
-
-/** How long a client that was refused may take to close its side, in milliseconds. */
-const CLOSE_TIMEOUT_MS = 2_000
-
-/** Writes an answer on a connection that was to be upgraded, and ends it. What the client still sends is thrown away. */
-export function writeAnswer(client: Duplex, answer: OwnAnswer): void {
-  client.write(renderHead(answer.statusCode, [...answer.headers, 'Connection', 'close']), 'latin1')
-  client.end(answer.body)
-  client.resume()
-  const timer = setTimeout(() => {
-    client.destroy()
-  }, CLOSE_TIMEOUT_MS)
-  timer.unref()
-  client.once('close', () => {
-    clearTimeout(timer)
-  })
-}
-
-/** The longest time that a timer of Node's can wait, in milliseconds. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1
-
-function framed(headers: RawHeaders, body: Buffer): RawHeaders {
-  const kept: string[] = []
-  for (let i = 0; i + 1 < headers.length; i += 2) {
-    const name = headers[i] ?? ''
-    if (name.toLowerCase() !== 'content-length') kept.push(name, headers[i + 1] ?? '')
+function createDecoder(
+  { authenticated }: Authorized,
+  kind: SessionKind,
+  { upgrade, subprotocol }: Switched,
+  activity: SessionActivity,
+): SessionDecoder {
+  const { query } = authenticated.request
+  const protocol = { protocol: upgrade.protocol, subprotocol }
+  if (kind === 'portforward')
+    return createPortForwardDecoder(protocol, { ports: forwardedPorts(query) }, activity.portForward)
+  const streams = {
+    stdin: isTrue(query, 'stdin'),
+    stdout: isTrue(query, 'stdout'),
+    stderr: isTrue(query, 'stderr'),
+    tty: isTrue(query, 'tty'),
   }
-  return [...kept, 'Content-Length', String(body.length)]
+  return createRemoteCommandDecoder(protocol, streams, activity.remoteCommand)
 }
 
-function renderHead(statusCode: number, headers: RawHeaders): string {
-  let head = `HTTP/1.1 ${statusCode} ${STATUS_CODES[statusCode] ?? ''}\r\n`
-  for (let i = 0; i + 1 < headers.length; i += 2) head += `${headers[i] ?? ''}: ${headers[i + 1] ?? ''}\r\n`
-  return head + '\r\n'
-}
-
-function join(authorized: Authorized, client: Duplex, upstream: Duplex, head: Buffer, streams: LiveStreams): void {
-  const { obligations, authenticated } = authorized
-  const { audit } = authenticated
+/** Relays what is no session: a watch, a log, or anything behind `proxy`. */
+async function openRelay(authorized: Authorized, client: Duplex, context: TunnelContext): Promise<void> {
+  const { audit, request, authentication } = authorized.authenticated
+  const { verb, subresource } = request.requestInfo
+  if (subresource === 'proxy' && demandedRecording(authorized) === 'required')
+    throw new StatusError(failure(403, 'Forbidden', 'a WebSocket through proxy cannot be recorded, and it must be'))
+  const switched = await switchProtocols(authorized, client, context.upgradeTimeoutMs)
+  if (switched === null) return
+  const { upstream, head } = switched
   const stream: LiveStream = {
     authorized,
-    kind: 'session',
+    kind: verb === 'watch' ? 'watch' : 'stream',
     end() {
       client.destroy()
       upstream.destroy()
     },
   }
-  const forget = streams.add(stream)
-  const { maxDurationMs } = obligations
-  const timer =
-    maxDurationMs === undefined
-      ? undefined
-      : setTimeout(
-          () => {
-            stream.end()
-          },
-          Math.min(maxDurationMs, LONGEST_TIMER_MS),
-        ).unref()
+  const forget = context.streams.add(stream)
+  const callOff = context.logins.watch(authentication, () => {
+    stream.end(loginExpired())
+  })
   let open = 2
   const closed = (other: Duplex) => () => {
     open -= 1
-    if (open > 0) other.destroy()
-    else {
-      forget()
-      clearTimeout(timer)
-      audit.complete({ code: 101 })
+    if (open > 0) {
+      other.destroy()
+      return
     }
+    forget()
+    callOff()
+    audit.complete({ code: 101 })
   }
   client.once('close', closed(upstream))
   upstream.once('close', closed(client))
@@ -143,7 +190,18 @@ function join(authorized: Authorized, client: Duplex, upstream: Duplex, head: Bu
   upstream.on('error', () => {
     client.destroy()
   })
+  audit.started(101)
+  switched.accept()
   if (head.length > 0) client.write(head)
   upstream.pipe(client)
   client.pipe(upstream)
+}
+
+/** What the rules demand, else what the socket does. */
+function demandedRecording({ obligations, authenticated }: Authorized): 'required' | 'best-effort' | 'off' {
+  return obligations.record ?? authenticated.socket.recordSessions
+}
+
+function forwardedPorts(query: Query): readonly number[] {
+  return query.filter(({ name }) => name === 'ports').flatMap(({ value }) => value.split(',').map(Number))
 }

@@ -74,6 +74,19 @@ export function firstValue(query: Query, name: string): string | undefined {
 }
 
 /**
+ * Kubernetes' reading of a boolean parameter: absent, `0` and `false` in any case are false, everything else is true.
+ *
+ * @throws StatusError 400 for a value outside ASCII: Go folds `ſ` to `s` in one of its two readings, and not in the other.
+ * @see k8s.io/apimachinery `pkg/runtime/converter.go`, Convert_Slice_string_To_bool
+ */
+export function isTrue(query: Query, name: string): boolean {
+  const value = firstValue(query, name)
+  if (value === undefined) return false
+  if (/[^\0-\x7f]/.test(value)) throw badRequest(`the parameter ${name} has the value ${excerpt(value)}`)
+  return value !== '0' && value.toLowerCase() !== 'false'
+}
+
+/**
  * Parses what stands behind the first `?` of a target. Linear in its length.
  *
  * @throws StatusError 400 for bytes outside printable ASCII, `#`, `;`, malformed escapes, text that is not

@@ -1,5 +1,5 @@
 import { excerpt } from './quote.ts'
-import { type Query, firstValue } from './query.ts'
+import { type Query, firstValue, isTrue } from './query.ts'
 import { isInt64, isLabelSelector, requiredFieldValue } from './selectors.ts'
 import { badRequest, methodNotAllowed } from './status.ts'
 import type { Target } from './target.ts'
@@ -137,14 +137,7 @@ function settleVerb(verb: string, name: string, query: Query): { readonly verb: 
   if (name !== '') return { verb, name }
   if (verb === 'delete') return { verb: 'deletecollection', name }
   if (verb !== 'get') return { verb, name }
-  return { verb: isWatch(firstValue(query, 'watch')) ? 'watch' : 'list', name: selectedName(query) }
-}
-
-function isWatch(value: string | undefined): boolean {
-  if (value === undefined) return false
-  // Go folds `ſ` to `s` in one of its two readings of this parameter, and not in the other.
-  if (/[^\0-\x7f]/.test(value)) throw badRequest(`the parameter watch has the value ${excerpt(value)}`)
-  return value !== '0' && value.toLowerCase() !== 'false'
+  return { verb: isTrue(query, 'watch') ? 'watch' : 'list', name: selectedName(query) }
 }
 
 /** The one name that the list options ask for, if kube-apiserver can decode the options at all. */

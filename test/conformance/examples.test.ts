@@ -34,3 +34,19 @@ it('examples/laptop loads, with the files that its README asks for', async () =>
     await rm(directory, { recursive: true })
   }
 })
+
+it('examples/eks loads, with the certificate that its README asks for', async () => {
+  const directory = await mkdtemp(join(tmpdir(), 'postern-example-'))
+  try {
+    await cp(fileURLToPath(new URL('../../examples/eks', import.meta.url)), directory, { recursive: true })
+    const hosts = ['kube.example.com', 'postern.example.com']
+    const { cert, key } = createCertificateAuthority().issueServer({ hosts })
+    await Promise.all([
+      writeFile(join(directory, 'tls.crt'), cert),
+      writeFile(join(directory, 'tls.key'), key, { mode: 0o600 }),
+    ])
+    expect(await checkConnector(join(directory, 'connector.yaml'))).toEqual([])
+  } finally {
+    await rm(directory, { recursive: true })
+  }
+})

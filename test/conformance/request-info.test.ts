@@ -7,6 +7,8 @@ import { StatusError } from '../../src/kube/status.ts'
 import { naiveRequestInfo } from './naive-request-info.ts'
 import { methods, targets } from './request-targets.ts'
 
+// Attacks A15, A17.
+
 /** One row of the table: what kube-apiserver makes of a request line, and what Postern has to do with it. */
 interface Vector {
   readonly method: string

@@ -25,7 +25,10 @@ export interface Surroundings {
   >
   /** Path of a kubeconfig for the control plane whose client certificate has expired. */
   readonly expiredKubeconfig: string
-  readonly connector: Pick<Connector, 'kubernetesURL' | 'portalURL' | 'opsURL' | 'certificateAuthority' | 'auditLog'>
+  readonly connector: Pick<
+    Connector,
+    'kubernetesURL' | 'portalURL' | 'opsURL' | 'certificateAuthority' | 'auditLog' | 'recordings'
+  >
   readonly issuer: { readonly url: string; readonly certificateAuthority: string; readonly clientID: string }
   /** Paths of kubeconfigs, each with one context that is its current one. */
   readonly kubeconfigs: Readonly<Record<PersonName, string>>
@@ -78,6 +81,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
       // Older kubectls drop the path of the server's address from `get --raw` and `delete --raw`.
       defaultSocket: 'production',
       policies: ['policies.yaml'],
+      recordings: { store: { directory: 'recordings' } },
       issuer,
     },
     { nodeFlags: ['--trace-warnings'] },
@@ -93,7 +97,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
     })
   const kubectls = await findKubectls(controlPlane.kubectl)
 
-  const { kubernetesURL, portalURL, opsURL, certificateAuthority, auditLog } = connector
+  const { kubernetesURL, portalURL, opsURL, certificateAuthority, auditLog, recordings } = connector
   project.provide('surroundings', {
     directory,
     controlPlane: {
@@ -105,7 +109,7 @@ export async function setup(project: TestProject): Promise<() => Promise<void>> 
       directory: controlPlane.directory,
     },
     expiredKubeconfig: expired.kubeconfig,
-    connector: { kubernetesURL, portalURL, opsURL, certificateAuthority, auditLog },
+    connector: { kubernetesURL, portalURL, opsURL, certificateAuthority, auditLog, recordings },
     issuer,
     kubeconfigs,
     kubectls,

@@ -3,6 +3,8 @@ import type { IncomingMessage } from 'node:http'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type ConnectorProcess, startStagedConnector } from '../support/staged-connector.ts'
 
+// Attack D18.
+
 const LIST = '/sockets/production/api/v1/namespaces/default/pods'
 const MEGABYTE = 1_000_000
 const LIST_BYTES = 50 * MEGABYTE

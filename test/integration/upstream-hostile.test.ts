@@ -5,6 +5,8 @@ import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { onRequestHead, type ScriptedServer, startScriptedServer } from '../support/scripted-server.ts'
 import { answerOf, failureOf, openUpstream } from '../support/upstream-requests.ts'
 
+// Attack C13.
+
 const authority = createCertificateAuthority()
 const certificate = authority.issueServer()
 

@@ -6,6 +6,8 @@ import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { onRequestHead, type ScriptedServer, startScriptedServer } from '../support/scripted-server.ts'
 import { answerOf, failureOf, openUpstream } from '../support/upstream-requests.ts'
 
+// Attack I3.
+
 const authority = createCertificateAuthority()
 const trust = { certificateAuthority: { value: authority.certificate } }
 const OK = 'HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok'

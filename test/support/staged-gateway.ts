@@ -31,7 +31,10 @@ export interface StagedGatewayOptions {
   readonly forwardAs?: 'connector' | 'subject'
   readonly hosts?: string[]
   readonly limits?: ConnectorInput['limits']
+  readonly recordings?: ConnectorInput['recordings']
   readonly defaultSocket?: string
+  /** Of both listeners. */
+  readonly trustedProxies?: string[]
   /** Further sockets; each leads to the same API server with a token of its own. */
   readonly otherSockets?: readonly { readonly name: string; readonly hosts?: string[]; readonly token: string }[]
 }
@@ -221,7 +224,15 @@ function hostsOf({ hosts = [], otherSockets = [] }: StagedGatewayOptions): strin
 
 function documentOf(
   { apiServer, issuer, ports }: { apiServer: StagedApiServer; issuer: StagedIssuer; ports: readonly number[] },
-  { forwardAs = 'connector', hosts = [], limits, defaultSocket, otherSockets = [] }: StagedGatewayOptions,
+  {
+    forwardAs = 'connector',
+    hosts = [],
+    limits,
+    recordings,
+    defaultSocket,
+    trustedProxies = [],
+    otherSockets = [],
+  }: StagedGatewayOptions,
 ): ConnectorInput {
   const tls = { certificate: 'tls.crt', key: 'tls.key' }
   const [kubernetes, portal, ops] = ports.map((port) => `127.0.0.1:${port}`)
@@ -236,8 +247,8 @@ function documentOf(
     apiVersion: 'postern.dev/v1alpha1',
     kind: 'Connector',
     listen: {
-      kubernetes: { address: kubernetes, tls, publicURL: `https://${kubernetes}` },
-      portal: { address: portal, tls, publicURL: `https://${portal}` },
+      kubernetes: { address: kubernetes, tls, publicURL: `https://${kubernetes}`, trustedProxies },
+      portal: { address: portal, tls, publicURL: `https://${portal}`, trustedProxies },
       ops: { address: ops },
     },
     identity: {
@@ -261,6 +272,7 @@ function documentOf(
     policies: ['policy.yaml'],
     audit: { trail: { directory: 'audit' } },
     ...(limits !== undefined && { limits }),
+    ...(recordings !== undefined && { recordings }),
     ...(defaultSocket !== undefined && { defaultSocket }),
   }
 }
