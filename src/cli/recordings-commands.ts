@@ -88,8 +88,15 @@ export function addRecordingsCommands(recordings: Command, act: Act): void {
         .command('verify')
         .description('find out whether recordings are as they were written; ends with 65 when one is not')
         .argument('[ID...]', 'recordings, or how their ids begin; all when none is named'),
-    ).addOption(outputOption()),
-    'postern recordings verify --directory /var/lib/postern/recordings',
+    )
+      .addOption(
+        new Option(
+          '--audit-trail <FILE>',
+          'also hold the manifests against this trail, and find recordings that are gone; with --directory',
+        ).conflicts(['portal', 'issuer', 'cacheDirectory']),
+      )
+      .addOption(outputOption()),
+    'postern recordings verify --directory /var/lib/postern/recordings --audit-trail /var/lib/postern/audit/audit.jsonl',
     'postern recordings verify 5c1f7a2e -o json',
   ).action(
     act(async (ids: string[], flags: RecordingsVerifyFlags) => {

@@ -151,6 +151,21 @@ describe('the same sessions over SPDY and WebSocket', () => {
     expect(websocket?.map(account)).toEqual(spdy?.map(account))
   })
 
+  test.each(carriers)('are what the audit trail says was recorded, over $transport', async ({ transport }) => {
+    const ids = (await recordingsOf(namespaceOf(transport, 'told'))).map(({ manifest }) => manifest.session.id)
+    const { recordings, auditLog } = surroundings.connector
+    const verify = (...args: string[]) =>
+      runPostern(['recordings', 'verify', ...ids, '--directory', recordings, ...args, '-o', 'json'])
+    await expect.poll(async () => (await verify('--audit-trail', auditLog)).exitCode, { timeout: 10_000 }).toBe(0)
+    const emptyTrail = join(surroundings.directory, 'empty.jsonl')
+    await writeFile(emptyTrail, '')
+    const { exitCode, stdout } = await verify('--audit-trail', emptyTrail)
+    expect(exitCode).toBe(65)
+    expect(JSON.parse(stdout)).toEqual(
+      ids.map((id) => ({ id, verdict: 'manifest-altered', reason: 'the audit trail does not tell of it' })),
+    )
+  })
+
   test.each(carriers)('hold what was seen and what was moved, over $transport', async ({ transport }) => {
     const [failed, piped, binary, interactive, , upload, download] = await recordingsOf(namespaceOf(transport, 'told'))
     expect(failed).toMatchObject({

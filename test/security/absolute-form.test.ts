@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, EVERYTHING } from '../support/attacked-gateway.ts'
 
+// Attacks A11, C6.
+//
 // A target that names a host of its own turns a careless proxy into a way to anywhere.
 
 const attacked = attackedGateway({ policy: EVERYTHING, defaultSocket: 'production' })

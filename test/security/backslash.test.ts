@@ -9,6 +9,8 @@ import {
   SOCKET,
 } from '../support/attacked-gateway.ts'
 
+// Attack A5.
+//
 // To browsers' URLs a backslash is a slash, to Kubernetes it is a character of a name.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

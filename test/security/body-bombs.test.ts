@@ -10,6 +10,8 @@ import {
   SOCKET,
 } from '../support/attacked-gateway.ts'
 
+// Attack C15.
+//
 // A small body that is large once it is read: aliases of YAML (CVE-2019-11253), nesting without end, compression.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

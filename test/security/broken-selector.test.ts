@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, FORBIDDEN, NAMESPACE, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attacks A15, H5.
+//
 // A selector or an option that does not parse must neither hide that a request is a watch, nor give it the name of
 // the one object that somebody may see.
 

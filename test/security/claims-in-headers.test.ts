@@ -8,6 +8,8 @@ import {
   valuesOf,
 } from '../support/attacked-gateway.ts'
 
+// Attacks B8, B9, B10, E12.
+//
 // A claim becomes a header line of the request that goes on: a line break in it begins another line, bytes that are
 // encoded another way are another group, and a comma makes two groups of one where lines are joined.
 

@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING, NAMESPACE } from '../support/attacked-gateway.ts'
 import { ended } from '../support/raw-exchange.ts'
 
+// Attack I7.
+//
 // More connections and streams than there is room for: the bound is what is refused, not the process.
 
 const attacked = attackedGateway({ policy: EVERYTHING, limits: { maxConnections: 50, maxConcurrentStreams: 10 } })

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING, NAMESPACE, namesOf, valuesOf } from '../support/attacked-gateway.ts'
 
+// Attack B3.
+//
 // A hop that removes what `Connection` names removes the header that the gateway has added, and the request runs as
 // the gateway itself (CVE-2021-31999, CVE-2022-23652, CVE-2024-45410).
 

@@ -8,6 +8,8 @@ import {
   UNAUTHORIZED,
 } from '../support/attacked-gateway.ts'
 
+// Attacks B19, F8.
+//
 // Pages behind `proxy` share one origin: a cookie of one would be sent to the next, and script of one could act with
 // what the browser holds for all.
 

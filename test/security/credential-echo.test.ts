@@ -9,6 +9,8 @@ import {
   valuesOf,
 } from '../support/attacked-gateway.ts'
 
+// Attack B18.
+//
 // The connector's credential may reach the API server and nobody else; the client's may reach nobody behind the
 // gateway, whatever stands behind the API server: an aggregated API, a kubelet, a page behind `proxy`.
 

@@ -9,6 +9,8 @@ import {
   SOCKET,
 } from '../support/attacked-gateway.ts'
 
+// Attack A1.
+//
 // One side resolves `..` and the other does not: what was authorized in one namespace is read in another.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attack A3.
+//
 // What is decoded once is a name; decoded again by somebody behind, it is a path.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

@@ -9,6 +9,8 @@ import {
   SOCKET,
 } from '../support/attacked-gateway.ts'
 
+// Attack A4.
+//
 // A doubled slash is nothing to one parser and an empty segment to another, which moves every segment behind it.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

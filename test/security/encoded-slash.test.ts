@@ -9,6 +9,8 @@ import {
   SOCKET,
 } from '../support/attacked-gateway.ts'
 
+// Attack A2.
+//
 // kube-apiserver splits the path after decoding it: `a%2Fb` is one segment to whoever splits first, and two to it.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

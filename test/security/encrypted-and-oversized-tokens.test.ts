@@ -5,6 +5,8 @@ import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/
 import { refusalOf, unauthorized } from '../support/refusal.ts'
 import { bearer, claimsOfAna, type StagedIssuer, startStagedIssuer } from '../support/staged-issuer.ts'
 
+// Attack E23.
+//
 // What a token costs before its signature is known must be bounded: no decryption, no inflation, no endless splitting.
 
 let issuer: StagedIssuer

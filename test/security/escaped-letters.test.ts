@@ -9,6 +9,8 @@ import {
   SOCKET,
 } from '../support/attacked-gateway.ts'
 
+// Attack A6.
+//
 // Letters that need no escape are escaped to dodge a rule that compares text. No real client does that.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, FORBIDDEN, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attacks D6, D7, H3, H8, I1.
+//
 // Ways to run code or to leave the cluster's network that a rule about exec does not mention, and exec by the verb
 // that reads (kubernetes#78741, #133515, #136550; CVE-2020-8562, CVE-2022-3294).
 

@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { attackedGateway, BAD_GATEWAY, EVERYTHING, NAMESPACE } from '../support/attacked-gateway.ts'
 import { exchange } from '../support/raw-exchange.ts'
 
+// Attack D1.
+//
 // An upgrade that fails and leaves its connection open is a raw pipe to the API server with the connector's
 // credential on it (CVE-2018-1002105).
 
@@ -47,6 +49,8 @@ describe.each([
     for (let i = 0; i < 20; i += 1) connection.write(SMUGGLED)
     await once(connection.resume(), 'close')
     expect(answers.map(({ statusCode, body }) => ({ statusCode, body }))).toEqual([{ statusCode: code, body: '{}' }])
+    const event = await attacked.eventOf(answers[0]?.headers['audit-id'] ?? '')
+    expect(event.responseStatus).toEqual({ metadata: {}, code })
     await expect.poll(() => upstream.closed).toBe(true)
     expect(upstream.got).toEqual([])
     expect(attacked.seen).toHaveLength(1)

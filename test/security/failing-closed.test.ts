@@ -1,7 +1,32 @@
-import { describe, expect, test } from 'vitest'
-import { attackedGateway, EVERYTHING, FORBIDDEN, NAMESPACE, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
-import { startStagedGateway } from '../support/staged-gateway.ts'
+import { once } from 'node:events'
+import { mkdir, symlink } from 'node:fs/promises'
+import { connect } from 'node:http2'
+import { text } from 'node:stream/consumers'
+import { Enforcer } from 'casbin'
+import { pino } from 'pino'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { type App, createApp } from '../../src/app.ts'
+import { loadConnectorConfig } from '../../src/config/load-connector-config.ts'
+import {
+  attackedGateway,
+  EVERYTHING,
+  FORBIDDEN,
+  NAMESPACE,
+  PROTOCOLS,
+  type Refusal,
+  SOCKET,
+  UNAUTHORIZED,
+} from '../support/attacked-gateway.ts'
+import { exchangeStream } from '../support/raw-exchange.ts'
+import {
+  createOpener,
+  type StagedSurroundings,
+  stageSurroundings,
+  startStagedGateway,
+} from '../support/staged-gateway.ts'
 
+// Attacks E25, H1.
+//
 // What cannot be decided is denied: without a policy for somebody, without the keys of an issuer, without a trail.
 
 describe.each(PROTOCOLS)('over %s', (protocol) => {
@@ -19,8 +44,7 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
       async (group) => {
         const token = await attacked.gateway.issuer.sign({ groups: [group] })
         const answer = await attacked.send(protocol, { target: `${NAMESPACE}/pods`, token })
-        expect(answer).toMatchObject({ statusCode: group.startsWith('system:') ? 401 : 403 })
-        expect(attacked.seen).toEqual([])
+        await attacked.expectRefused(answer, group.startsWith('system:') ? UNAUTHORIZED : FORBIDDEN)
       },
     )
   })
@@ -28,15 +52,115 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
 
 describe('without the keys of the issuer', () => {
   const attacked = attackedGateway({ policy: EVERYTHING })
+  const UNAVAILABLE: Refusal = { code: 503, reason: 'ServiceUnavailable' }
 
   test('nobody is let in', async () => {
     const { issuer } = attacked.gateway
     issuer.staged.set('/keys', (_request, response) => response.writeHead(500).end())
     issuer.staged.set('/.well-known/openid-configuration', (_request, response) => response.writeHead(500).end())
     const token = await issuer.sign({}, { header: { kid: 'a-key-that-was-never-seen' } })
-    const answer = await attacked.send('HTTP/1.1', { target: `${NAMESPACE}/pods`, token })
-    expect(answer).toSatisfy(({ statusCode }: { statusCode: number }) => statusCode === 401 || statusCode === 503)
-    expect(attacked.seen).toEqual([])
+    for (const protocol of PROTOCOLS) {
+      const answer = await attacked.send(protocol, { target: `${NAMESPACE}/pods`, token })
+      await attacked.expectRefused(answer, UNAVAILABLE)
+    }
+  })
+})
+
+describe('with an authorizer that throws', () => {
+  const attacked = attackedGateway({ policy: EVERYTHING })
+  const INTERNAL: Refusal = { code: 500, reason: 'InternalError', message: 'the gateway failed to handle the request' }
+
+  // The fault is put into Casbin, so that everything of ours is as it runs.
+  beforeEach(() => {
+    Enforcer.prototype.enforceExSync = () => {
+      throw new Error('casbin-is-broken')
+    }
+  })
+  afterEach(() => {
+    Reflect.deleteProperty(Enforcer.prototype, 'enforceExSync')
+  })
+
+  test.each(PROTOCOLS)('nothing is allowed over %s', async (protocol) => {
+    for (const method of ['GET', 'POST', 'DELETE']) {
+      const answer = await attacked.send(protocol, { method, target: `${NAMESPACE}/pods/web` })
+      const event = await attacked.expectRefused(answer, INTERNAL)
+      expect(JSON.stringify([answer, event])).not.toContain('casbin')
+    }
+    expect(attacked.gateway.log.join('')).toContain('casbin-is-broken')
+  })
+
+  test('nor is a session, or another identity', async () => {
+    const spdy = ['Connection: Upgrade', 'Upgrade: SPDY/3.1', 'X-Stream-Protocol-Version: v4.channel.k8s.io']
+    const exec = attacked.head('POST', `${NAMESPACE}/pods/web/exec?command=id`, spdy)
+    await attacked.expectRefused(await attacked.writeOnce(exec), INTERNAL)
+    const lines = ['Impersonate-User: root']
+    const assume = attacked.head('GET', `${NAMESPACE}/pods`, lines)
+    await attacked.expectRefused(await attacked.writeForOne(assume), INTERNAL)
+  })
+})
+
+describe('with a disk that takes no more of the trail', () => {
+  let surroundings: StagedSurroundings
+  let app: App
+  let opener: ReturnType<typeof createOpener>
+  const target = `${NAMESPACE}/pods`
+
+  beforeAll(async () => {
+    surroundings = await stageSurroundings({ policy: EVERYTHING, limits: { drainTimeout: '0s' } })
+    await mkdir(`${surroundings.directory}/audit`)
+    await symlink('/dev/full', `${surroundings.directory}/audit/audit.jsonl`)
+    const config = await loadConnectorConfig(surroundings.document)
+    app = await createApp(config, { log: pino({ level: 'silent' }) })
+    await app.start()
+    opener = createOpener(surroundings)
+    // Whoever comes first may still be served: only the first write tells.
+    const first = await opener.open(target)
+    first.resume()
+    const told = async (): Promise<void> => {
+      const readiness = await fetch(`http://127.0.0.1:${surroundings.opsPort}/readyz?verbose`)
+      expect(await readiness.text()).toContain('[-]audit failed')
+    }
+    await vi.waitFor(told, { timeout: 5_000, interval: 20 })
+  })
+  beforeEach(() => {
+    surroundings.apiServer.seen.length = 0
+  })
+  afterAll(async () => {
+    opener.agent.destroy()
+    await expect(app.stop()).rejects.toThrow()
+    await surroundings.stop()
+  })
+
+  function expectUnrecorded(body: string): void {
+    const status = { kind: 'Status', status: 'Failure', reason: 'ServiceUnavailable', code: 503 }
+    expect(JSON.parse(body)).toMatchObject(status)
+    expect(body).toContain('the audit trail cannot be written')
+    expect(surroundings.apiServer.seen).toEqual([])
+  }
+
+  test('no request is let through', async () => {
+    for (const method of ['GET', 'POST', 'DELETE']) {
+      const answer = await opener.open(target, { method })
+      expect(answer.statusCode).toBe(503)
+      expectUnrecorded(await text(answer))
+    }
+  })
+
+  test('none over HTTP/2 either', async () => {
+    const session = connect(`https://127.0.0.1:${surroundings.port}`, { ca: surroundings.certificateAuthority })
+    await once(session, 'connect')
+    const headers = { ':path': target, authorization: `Bearer ${surroundings.token}` }
+    const answer = await exchangeStream(session, headers)
+    session.destroy()
+    expect(answer).toMatchObject({ statusCode: 503 })
+    expectUnrecorded('body' in answer ? answer.body : '')
+  })
+
+  test('and no session', async () => {
+    const headers = { Connection: 'Upgrade', Upgrade: 'SPDY/3.1', 'X-Stream-Protocol-Version': 'v4.channel.k8s.io' }
+    const answer = await opener.open(`${NAMESPACE}/pods/web/exec?command=id`, { method: 'POST', headers })
+    expect(answer.statusCode).toBe(503)
+    expectUnrecorded(await text(answer))
   })
 })
 

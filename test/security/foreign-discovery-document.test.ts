@@ -4,6 +4,8 @@ import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { refusalOf } from '../support/refusal.ts'
 import { bearer, type StagedIssuer, startStagedIssuer } from '../support/staged-issuer.ts'
 
+// Attack E8.
+//
 // Whoever can answer for the discovery document or the keys decides who is who. The document has to be the issuer's own,
 // at its own address, from a server with its own certificate.
 

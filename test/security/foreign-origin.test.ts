@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
-import { attackedGateway, EVERYTHING, FORBIDDEN, NAMESPACE } from '../support/attacked-gateway.ts'
+import { attackedGateway, EVERYTHING, FORBIDDEN, NAMESPACE, UNAUTHORIZED } from '../support/attacked-gateway.ts'
 
+// Attack D11.
+//
 // Any page may open a WebSocket to anywhere in a visitor's name (CVE-2026-44985, CVE-2026-44514, CVE-2026-42283). A
 // browser says whose page it is; kubectl says nothing.
 
@@ -67,4 +69,19 @@ test.each([
 test('pages may read no answer', async () => {
   const answer = await attacked.writeForOne(attacked.head('GET', `${NAMESPACE}/pods`, ['Origin: https://evil.example']))
   expect(Object.keys(answer.headers).filter((name) => name.startsWith('access-control'))).toEqual([])
+})
+
+// With a name that leads here (DNS rebinding) a page is of our own origin to its browser, which then shows it no more
+// than a certificate for another name and, past that, a door for which it holds no key: nothing here is signed in by a
+// cookie, a client certificate or an address.
+test('a page that has made its own name lead here holds no credential', async () => {
+  const target = `${NAMESPACE}/secrets`
+  const lines = [
+    'Host: evil.example',
+    'Origin: https://evil.example',
+    `Cookie: token=${attacked.gateway.token}`,
+    'Sec-Fetch-Site: same-origin',
+  ]
+  const get = `GET ${target} HTTP/1.1\r\n${lines.join('\r\n')}\r\n\r\n`
+  await attacked.expectRefused(await attacked.writeForOne(get), UNAUTHORIZED)
 })

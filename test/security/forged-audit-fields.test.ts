@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING, NAMESPACE, PROTOCOLS, valuesOf } from '../support/attacked-gateway.ts'
 
+// Attack B15.
+//
 // What a client says of itself must neither pass for what the gateway knows nor break out of its field.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, FORBIDDEN, NAMESPACE, PROTOCOLS } from '../support/attacked-gateway.ts'
 
+// Attacks B13, I10.
+//
 // A rule for an office's addresses, and a header in which anybody may write one.
 
 const attacked = attackedGateway({

@@ -1,6 +1,8 @@
 import { describe, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attack A10.
+//
 // A fragment never goes over the wire: a `#` in a target is cut off by one parser and part of the path to another.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

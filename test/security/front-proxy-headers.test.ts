@@ -8,6 +8,8 @@ import {
   UNAUTHORIZED,
 } from '../support/attacked-gateway.ts'
 
+// Attacks B4, E29, I10.
+//
 // kube-apiserver trusts X-Remote-* from a proxy that it knows (CVE-2025-64432), other servers X-Forwarded-* and
 // X-Original-*. What a client writes there must not get that far, and says nothing here either.
 

@@ -3,6 +3,8 @@ import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/
 import { refusalOf, unauthorized } from '../support/refusal.ts'
 import { bearer, type StagedIssuer, startStagedIssuer } from '../support/staged-issuer.ts'
 
+// Attacks E14, E15.
+//
 // A subject with fewer groups than it has escapes the rules that deny; one with more passes those that allow.
 
 let issuer: StagedIssuer

@@ -5,6 +5,8 @@ import type { TLSSocket } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING, NAMESPACE } from '../support/attacked-gateway.ts'
 
+// Attack D19.
+//
 // One side of a tunnel ends and what it sent is still on its way: a proxy that closes both at once cuts off the end of
 // a copy, and nobody is told.
 

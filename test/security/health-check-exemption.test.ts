@@ -9,6 +9,8 @@ import {
   UNAUTHORIZED,
 } from '../support/attacked-gateway.ts'
 
+// Attacks B16, E28, G7.
+//
 // A proxy that lets health checks pass unasked lets everybody pass who looks like one (CVE-2026-34457).
 
 const attacked = attackedGateway({ policy: EVERYTHING })

@@ -11,6 +11,8 @@ import {
   startStagedIssuer,
 } from '../support/staged-issuer.ts'
 
+// Attack E2.
+//
 // The public key is public. Used as an HMAC secret, anybody could sign.
 
 let issuer: StagedIssuer

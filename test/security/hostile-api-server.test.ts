@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, BAD_GATEWAY, EVERYTHING, NAMESPACE, PROTOCOLS } from '../support/attacked-gateway.ts'
 
+// Attack C13.
+//
 // An API server, or somebody in its place, that answers what is no HTTP: the gateway is to lose that connection and
 // nothing else (CVE-2026-2229).
 

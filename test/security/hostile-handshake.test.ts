@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE, namesOf, valuesOf } from '../support/attacked-gateway.ts'
 
+// Attack D17.
+//
 // The headers of a handshake are read by hand-written parsers: ones that take quadratic time (CVE-2021-32640), that
 // look names up in an object, or that agree to extensions which then hide what passes.
 

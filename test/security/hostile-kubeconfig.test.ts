@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { loadKubeconfig } from '../../src/upstream/kubeconfig.ts'
 
+// Attack I4.
+//
 // A kubeconfig may name programs to run, files to send and proxies to send them through. Whoever can have one imported
 // would run programs where the connector runs.
 

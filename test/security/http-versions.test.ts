@@ -1,6 +1,8 @@
 import { describe, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE } from '../support/attacked-gateway.ts'
 
+// Attack C17.
+//
 // HTTP/1.0 has no chunks, no upgrade and no Host that it must name, so that a proxy and a server each guess; a parser
 // that reads versions that nobody speaks may leave the request without an answer.
 

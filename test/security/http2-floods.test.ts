@@ -11,6 +11,8 @@ import {
   pseudoHeaders,
 } from '../support/http2-frames.ts'
 
+// Attacks C8, I7.
+//
 // Frames that cost nothing to send and something to take: streams that are reset at once (CVE-2023-44487), header
 // blocks without end (CVE-2024-27983), settings and pings that each want an answer (CVE-2019-9512, CVE-2019-9515),
 // empty frames (CVE-2019-9518), malformed ones that leak (CVE-2025-59465, CVE-2026-21714).

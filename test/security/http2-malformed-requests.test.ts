@@ -11,6 +11,8 @@ import {
 } from '../support/attacked-gateway.ts'
 import { pseudoHeaders } from '../support/http2-frames.ts'
 
+// Attacks A11, B3, C6, C9, C10.
+//
 // What HTTP/2 frames as one value, HTTP/1.1 frames as lines: a line break in a value, a `Transfer-Encoding`, a path
 // with a space would each be a request more on the connection behind.
 

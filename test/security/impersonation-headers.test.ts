@@ -10,22 +10,34 @@ import {
   valuesOf,
 } from '../support/attacked-gateway.ts'
 
+// Attacks B1, B2.
+//
 // The connector may impersonate anybody: a client's own Impersonate-* that passed through would be obeyed
 // (CVE-2021-36776), and a new one that a list of names does not have as well. Everything but the verb impersonate is
 // granted to ana here; `*` does not include it.
 
+const DENIED: Refusal = { ...FORBIDDEN, message: 'cannot impersonate resource' }
+
 const ATTEMPTS: [string, Refusal, [string, string][]][] = [
-  ['a user', FORBIDDEN, [['Impersonate-User', 'root']]],
-  ['a user in lower case', FORBIDDEN, [['impersonate-user', 'root']]],
-  ['a user in capitals', FORBIDDEN, [['IMPERSONATE-USER', 'root']]],
-  ['oneself', FORBIDDEN, [['Impersonate-User', 'ana@example.com']]],
-  ['a service account', FORBIDDEN, [['Impersonate-User', 'system:serviceaccount:kube-system:admin']]],
+  ['a user', DENIED, [['Impersonate-User', 'root']]],
+  ['a user in lower case', DENIED, [['impersonate-user', 'root']]],
+  ['a user in capitals', DENIED, [['IMPERSONATE-USER', 'root']]],
+  ['oneself', DENIED, [['Impersonate-User', 'ana@example.com']]],
+  ['a service account', DENIED, [['Impersonate-User', 'system:serviceaccount:kube-system:admin']]],
   [
     'a group beside oneself',
-    FORBIDDEN,
+    DENIED,
     [
       ['Impersonate-User', 'ana@example.com'],
       ['Impersonate-Group', 'system:masters'],
+    ],
+  ],
+  [
+    'somebody of a group that may do everything',
+    DENIED,
+    [
+      ['Impersonate-User', 'bo@example.com'],
+      ['Impersonate-Group', 'payments-dev'],
     ],
   ],
   ['a group alone', BAD_REQUEST, [['Impersonate-Group', 'system:masters']]],
@@ -77,6 +89,6 @@ describe.each(['connector', 'subject'] as const)('a socket that forwards as the 
         'X-Stream-Protocol-Version: v4.channel.k8s.io',
       ]),
     )
-    await attacked.expectRefused(answer, FORBIDDEN)
+    await attacked.expectRefused(answer, DENIED)
   })
 })

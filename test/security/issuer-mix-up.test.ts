@@ -3,6 +3,8 @@ import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/
 import { refusalOf, unauthorized } from '../support/refusal.ts'
 import { bearer, type StagedIssuer, startStagedIssuer } from '../support/staged-issuer.ts'
 
+// Attacks E7, E13.
+//
 // Two issuers, keys of the same name: one must not be able to speak for the other.
 
 let staff: StagedIssuer

@@ -10,6 +10,8 @@ import {
   startStagedIssuer,
 } from '../support/staged-issuer.ts'
 
+// Attack E22.
+//
 // Tokens with made-up key ids must not make us flood the issuer, nor shut others out; and a key that was withdrawn is not kept.
 
 let issuer: StagedIssuer

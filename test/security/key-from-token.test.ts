@@ -9,6 +9,8 @@ import {
   startStagedIssuer,
 } from '../support/staged-issuer.ts'
 
+// Attack E3.
+//
 // A token may bring its own key, or say where to fetch it. Neither is looked at.
 
 let issuer: StagedIssuer

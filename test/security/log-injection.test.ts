@@ -1,7 +1,18 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
-import { attackedGateway, EVERYTHING, NAMESPACE, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
+import {
+  attackedGateway,
+  BAD_REQUEST,
+  EVERYTHING,
+  FORBIDDEN,
+  METHOD_NOT_ALLOWED,
+  NAMESPACE,
+  PROTOCOLS,
+  SOCKET,
+} from '../support/attacked-gateway.ts'
 
+// Attack F3.
+//
 // Bytes that end a line, a string or a terminal's patience, wherever a client may put bytes (CVE-2025-25294).
 
 const attacked = attackedGateway({ policy: EVERYTHING })
@@ -67,6 +78,67 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
       await expectSoundLines()
     },
   )
+})
+
+// Unlike a parameter, these stand decoded in the event: in `objectRef`, in the sentence of the refusal, in the user.
+const DECODED = ['","x":"', '\u2028', '\u202egnp.exe', '\u009b2J', '\u0085', '\u{e0041}', '\u200b\ufeff']
+
+describe.each(PROTOCOLS)('over %s', (protocol) => {
+  test.each(DECODED)('%j as the name of an object is that name', async (name) => {
+    const before = (await lines()).length
+    const target = `${NAMESPACE}/pods/${encodeURIComponent(name)}`
+    const answer = await attacked.send(protocol, { target })
+    const event = await attacked.eventOf('headers' in answer ? (answer.headers['audit-id'] ?? '') : '')
+    expect(event.objectRef).toMatchObject({ resource: 'pods', namespace: 'default', name })
+    expect(await lines()).toHaveLength(before + 1)
+    await expectSoundLines()
+  })
+
+  test.each(DECODED)('%j in a refusal is quoted there, and one field here', async (text) => {
+    const before = (await lines()).length
+    const token = await attacked.gateway.issuer.sign({ groups: [] })
+    const target = `${SOCKET}/api/v1/namespaces/${encodeURIComponent(text)}/pods/${encodeURIComponent(text)}`
+    await attacked.expectRefused(await attacked.send(protocol, { target, token }), FORBIDDEN)
+    expect(await lines()).toHaveLength(before + 1)
+    await expectSoundLines()
+  })
+
+  test.each(DECODED)('%j as somebody to be is refused, and one field', async (text) => {
+    const before = (await lines()).length
+    const value = Buffer.from(`x${text}x`).toString('latin1')
+    const request = { target: `${NAMESPACE}/pods`, lines: [['Impersonate-User', value]] as const }
+    await attacked.expectRefused(await attacked.send(protocol, request), FORBIDDEN)
+    expect(await lines()).toHaveLength(before + 1)
+    await expectSoundLines()
+  })
+
+  test('groups and names that are pieces of JSON are groups and names', async () => {
+    const groups = ['payments-dev', '"],"user":{"username":"root"},"x":["', '\\', '{}']
+    const token = await attacked.gateway.issuer.sign({ email: 'ana"\\{}@example.com', groups })
+    const answer = await attacked.send(protocol, { target: `${NAMESPACE}/pods`, token })
+    const event = await attacked.eventOf('headers' in answer ? (answer.headers['audit-id'] ?? '') : '')
+    expect(event.user).toMatchObject('statusCode' in answer && answer.statusCode === 200 ? { groups } : {})
+    await expectSoundLines()
+  })
+})
+
+test.each(['GET\t', 'G"},{"', 'GET\\'])('the method %j is no piece of a line', async (method) => {
+  await attacked.expectRefused(await attacked.writeOnce(attacked.head(method, `${NAMESPACE}/pods`)), BAD_REQUEST)
+  await expectSoundLines()
+})
+
+test('a method that HTTP/2 lets pass is no verb of an event', async () => {
+  const answer = await attacked.send('HTTP/2', { method: "GET'*`|~", target: `${NAMESPACE}/pods` })
+  const event = await attacked.expectRefused(answer, METHOD_NOT_ALLOWED)
+  expect(event.verb).toBe('')
+  await expectSoundLines()
+})
+
+test.each(['X: y\nGET', 'X: y\r\n\tz', '\n{"kind":"Event"}'])('the lines %j make one line', async (text) => {
+  const before = (await lines()).length
+  await attacked.expectRefused(await attacked.writeOnce(attacked.head('GET', `${NAMESPACE}/pods`, [text])), BAD_REQUEST)
+  expect(await lines()).toHaveLength(before + 1)
+  await expectSoundLines()
 })
 
 test('an API server’s words are one field of one line', async () => {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, FORBIDDEN, NOT_FOUND, PROTOCOLS } from '../support/attacked-gateway.ts'
 
+// Attack A9.
+//
 // Case and Unicode: a name that one side folds into another is granted as the one and acted on as the other.
 
 const attacked = attackedGateway({ defaultSocket: 'production' })

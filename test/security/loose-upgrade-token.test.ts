@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE, namesOf } from '../support/attacked-gateway.ts'
 
+// Attack D4.
+//
 // Kubernetes looks for `upgrade` anywhere in `Connection`; a proxy that looks for the token sees none and passes the
 // headers on, and the API server upgrades what nobody authorized as an upgrade.
 

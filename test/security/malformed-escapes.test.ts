@@ -1,6 +1,8 @@
 import { describe, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE, PROTOCOLS } from '../support/attacked-gateway.ts'
 
+// Attack A7.
+//
 // Parsers differ in what they make of `%zz`: some keep it, some drop the parameter, some the whole query.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

@@ -1,6 +1,8 @@
 import { describe, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attack A12.
+//
 // Some servers cut `;…` off a segment, and Go drops a query parameter that holds one, where others read two.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

@@ -9,6 +9,8 @@ import {
   PROTOCOLS,
 } from '../support/attacked-gateway.ts'
 
+// Attack A18.
+//
 // What is authorized by its method must be done by the same: no override by header, no method that Kubernetes has no
 // verb for, no other spelling.
 

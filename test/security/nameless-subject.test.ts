@@ -8,6 +8,8 @@ import {
   valuesOf,
 } from '../support/attacked-gateway.ts'
 
+// Attack B11.
+//
 // A request in nobody's name is made in the connector's own (CVE-2026-23990).
 
 const attacked = attackedGateway({ policy: EVERYTHING, forwardAs: 'subject' })

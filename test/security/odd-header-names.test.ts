@@ -1,6 +1,8 @@
 import { describe, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE, PROTOCOLS } from '../support/attacked-gateway.ts'
 
+// Attack B5.
+//
 // Some servers take `_` for `-` in a header's name: `Impersonate_User` passes a filter and is obeyed behind it
 // (CVE-2025-64484).
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING, NAMESPACE, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attacks G7, I9.
+//
 // What is open to whoever reaches it: it may tell how the connector is, and nothing of who did what, and change nothing.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING, NAMESPACE, type Refusal } from '../support/attacked-gateway.ts'
 
+// Attack C12.
+//
 // Bytes that belong to no body and so to no bound: extensions of chunks (CVE-2024-22019), trailers, empty lines.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

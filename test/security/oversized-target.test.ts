@@ -9,6 +9,8 @@ import {
   SOCKET,
 } from '../support/attacked-gateway.ts'
 
+// Attack A22.
+//
 // Long paths, thousands of parameters, selectors of thousands of terms, keys that collide in a hash table
 // (CVE-2026-21717): each is to cost the sender more than it costs the gateway.
 

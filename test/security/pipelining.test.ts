@@ -5,6 +5,8 @@ import { describe, expect, test } from 'vitest'
 import { attackedGateway, NAMESPACE, SOCKET } from '../support/attacked-gateway.ts'
 import { exchange } from '../support/raw-exchange.ts'
 
+// Attack C4.
+//
 // What is sent behind a request is not to be served when the connection ends with that request's answer, and must not
 // be answered in its place (the class of CVE-2018-1002105).
 

@@ -4,6 +4,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING, FORBIDDEN, NAMESPACE } from '../support/attacked-gateway.ts'
 
+// Attack H9.
+//
 // A request that is decided under one policy and carried out, or recorded, under another.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

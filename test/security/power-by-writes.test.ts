@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, FORBIDDEN, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attacks H6, H7, H8, H13.
+//
 // kube-apiserver asks further rights of whoever makes roles, bindings, tokens and, by a patch, objects. Where it sees the
 // connector it asks them of the connector, which has them: the gateway has to ask them of the person.
 
@@ -17,6 +19,7 @@ spec:
 })
 
 const RBAC = `${SOCKET}/apis/rbac.authorization.k8s.io/v1`
+const CERTIFICATES = `${SOCKET}/apis/certificates.k8s.io/v1`
 const DEFAULT = `${SOCKET}/api/v1/namespaces/default`
 const APPLY = 'application/apply-patch+yaml'
 
@@ -30,6 +33,12 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     ['PUT', `${RBAC}/clusterrolebindings/admin`, 'bind'],
     ['PATCH', `${RBAC}/namespaces/default/rolebindings/admin`, 'bind'],
     ['POST', `${SOCKET}/apis/rbac.authorization.k8s.io/v1beta1/clusterrolebindings`, 'bind'],
+    ['PUT', `${CERTIFICATES}/certificatesigningrequests/mine/approval`, 'approve'],
+    ['PATCH', `${CERTIFICATES}/certificatesigningrequests/mine/approval`, 'approve'],
+    ['PUT', `${CERTIFICATES}/certificatesigningrequests/mine/status`, 'sign'],
+    ['PATCH', `${SOCKET}/apis/certificates.k8s.io/v1beta1/certificatesigningrequests/mine/status`, 'sign'],
+    ['PUT', `${SOCKET}/apis/certificates.k8s.io/v1beta1/namespaces/default/podcertificaterequests/p/status`, 'sign'],
+    ['POST', `${SOCKET}/apis/certificates.k8s.io/v1beta1/clustertrustbundles`, 'attest'],
   ])('%s %s needs the verb %s by its name', async (method, target, verb) => {
     const answer = await attacked.send(protocol, { method, target, body: '{}' })
     await attacked.expectRefused(answer, { ...FORBIDDEN, message: `cannot ${verb} resource` })

@@ -8,6 +8,8 @@ import {
   SOCKET,
 } from '../support/attacked-gateway.ts'
 
+// Attack A17.
+//
 // `/api/v1/watch/…` and `/api/v1/proxy/…` set the verb whatever the method: a DELETE that is authorized as a watch.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

@@ -10,6 +10,8 @@ import {
   valuesOf,
 } from '../support/attacked-gateway.ts'
 
+// Attack B14.
+//
 // Names that every JavaScript object has, where a name is looked up: as a header (CVE-2026-21710), a parameter, a
 // claim, a socket, a resource.
 

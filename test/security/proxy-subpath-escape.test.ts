@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attack A19.
+//
 // Behind `proxy` any path is allowed, which somebody further on may resolve to one in front of it (the class of
 // CVE-2020-8562 and CVE-2022-3294).
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, FORBIDDEN, NOT_FOUND, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attack A14.
+//
 // A rule for a path that is looked for anywhere in the target finds it in the query (the class of CVE-2025-54576).
 
 const attacked = attackedGateway()

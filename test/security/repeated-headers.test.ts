@@ -10,6 +10,8 @@ import {
 } from '../support/attacked-gateway.ts'
 import { pseudoHeaders } from '../support/http2-frames.ts'
 
+// Attacks B6, C16.
+//
 // Of two lines of one name servers take the first, the last or both: what is checked is not what is obeyed. Names
 // that differ only in case are one name (CVE-2026-1525).
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE, PROTOCOLS } from '../support/attacked-gateway.ts'
 
+// Attack A13.
+//
 // Kubernetes reads the first of two values, others the last: one is authorized and the other done (the class of CVE-2022-2880).
 
 const attacked = attackedGateway({ policy: EVERYTHING })

@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE } from '../support/attacked-gateway.ts'
+import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE, PROTOCOLS } from '../support/attacked-gateway.ts'
 
+// Attacks C1, C2, C3.
+//
 // Two servers that disagree where a request ends: the rest of the body is a request of its own to the second, in the
 // name of whoever comes next (CVE-2020-8287, CVE-2022-32213, CVE-2022-32214, CVE-2022-32215, CVE-2022-35256,
 // CVE-2023-30589, CVE-2024-27982, CVE-2025-23167).
@@ -72,6 +74,31 @@ describe('refused is', () => {
     const { answers, ended } = await attacked.write(attacked.head(method, PODS, lines) + body + SMUGGLED, { method })
     expect(answers.map(({ statusCode }) => statusCode)).toEqual([400])
     expect(ended).toBe(true)
+    for (const answer of answers) if (method !== 'HEAD') await attacked.expectRefused(answer, BAD_REQUEST)
+  })
+
+  test.each(PROTOCOLS)('the body of a GET over %s', async (protocol) => {
+    const request = { target: PODS, body: SMUGGLED }
+    await attacked.expectRefused(await attacked.send(protocol, request), BAD_REQUEST)
+  })
+})
+
+describe.each([
+  ['a length', [`Content-Length: ${SMUGGLED.length}`], SMUGGLED],
+  ['chunks', ['Transfer-Encoding: chunked'], `${SMUGGLED.length.toString(16)}\r\n${SMUGGLED}\r\n0\r\n\r\n`],
+] as const)('a DELETE whose body, with %s, looks like a request', (_, lines, body) => {
+  test('is one request, and the one behind it gets its own answer', async () => {
+    const bodies: string[] = []
+    attacked.apiServer.onRequest = (request, response) => {
+      request.setEncoding('latin1').on('data', (text: string) => bodies.push(text))
+      request.once('end', () => response.end(request.url?.split('/').at(-1)))
+    }
+    const bytes = attacked.head('DELETE', `${PODS}/web`, lines) + body + attacked.head('GET', `${PODS}/probe`)
+    const { answers } = await attacked.write(bytes, { answers: 2 })
+    expect(answers.map(({ statusCode, body: text }) => `${statusCode} ${text}`)).toEqual(['200 web', '200 probe'])
+    expect(attacked.seen.map(({ method }) => method)).toEqual(['DELETE', 'GET'])
+    expect(bodies.join('')).toBe(SMUGGLED)
+    attacked.forget()
   })
 })
 

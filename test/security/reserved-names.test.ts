@@ -1,8 +1,11 @@
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/oidc-authenticator.ts'
+import { attackedGateway, EVERYTHING, NAMESPACE, PROTOCOLS, UNAUTHORIZED } from '../support/attacked-gateway.ts'
 import { refusalOf, unauthorized } from '../support/refusal.ts'
 import { bearer, type StagedIssuer, startStagedIssuer } from '../support/staged-issuer.ts'
 
+// Attacks B8, B12, E13.
+//
 // A claim becomes a name that Kubernetes acts on. It must not become a name of power, no name, or a piece of a header.
 
 const RESERVED = 'makes a name that is reserved for Kubernetes'
@@ -116,3 +119,19 @@ test.for(['__proto__', 'constructor', 'toString'])(
     odd.close()
   },
 )
+
+describe('a token with a name of power', () => {
+  const attacked = attackedGateway({ policy: EVERYTHING, forwardAs: 'subject' })
+
+  describe.each(PROTOCOLS)('over %s', (protocol) => {
+    test.each(['system:masters', 'system:nodes', 'kubeadm:cluster-admins'])(
+      'gets nobody in with the group %s',
+      async (group) => {
+        const token = await attacked.gateway.issuer.sign({ groups: ['payments-dev', group] })
+        const answer = await attacked.send(protocol, { target: `${NAMESPACE}/pods`, token })
+        const event = await attacked.expectRefused(answer, { ...UNAUTHORIZED, message: RESERVED })
+        expect(event.user).toEqual({})
+      },
+    )
+  })
+})

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, FORBIDDEN, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attack H4.
+//
 // A rule that names objects, and requests that name none or name one beside others.
 
 const attacked = attackedGateway({

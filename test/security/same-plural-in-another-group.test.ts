@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, FORBIDDEN, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attacks A21, H15.
+//
 // Anybody who may define resources can call one `pods`: a rule that forgets the group grants the wrong one
 // (CVE-2021-25318, CVE-2023-32194).
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, FORBIDDEN, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attacks G4, G5, H14.
+//
 // A list, a watch or a table shows what a get shows. Whoever may not get secrets gets them another way where those are
 // granted or forgotten.
 
@@ -59,5 +61,41 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
     }
     const twice = `${SECRETS}?continue=a&continue=b`
     await attacked.expectRefused(await attacked.send(protocol, { target: twice }), BAD_REQUEST)
+  })
+})
+
+describe('the right to one form is no right to another', () => {
+  const only = (verb: string): string => `apiVersion: postern.dev/v1alpha1
+kind: Policy
+metadata: { name: ${verb}-only }
+spec:
+  subjects: { groups: [${verb}-only] }
+  rules:
+  - { verbs: [${verb}], resources: [secrets] }
+`
+  const narrow = attackedGateway({ policy: ['get', 'list', 'watch'].map(only).join('---\n') })
+  const FORMS = [
+    ['get', `${SECRETS}/db`],
+    ['list', SECRETS],
+    ['list', `${SECRETS}?limit=1&continue=abc`],
+    ['list', `${SECRETS}?fieldSelector=metadata.name%3Ddb`],
+    ['list', `${SOCKET}/api/v1/secrets`],
+    ['watch', `${SECRETS}?watch=1`],
+    ['watch', `${SECRETS}?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan`],
+    ['watch', `${SOCKET}/api/v1/watch/namespaces/default/secrets/db`],
+  ] as const
+
+  describe.each(PROTOCOLS)('over %s', (protocol) => {
+    test.each(FORMS)('%s: %s', async (verb, target) => {
+      for (const accept of [TABLE, METADATA, 'application/json']) {
+        for (const granted of ['get', 'list', 'watch']) {
+          const token = await narrow.gateway.issuer.sign({ groups: [`${granted}-only`] })
+          const answer = await narrow.send(protocol, { target, token, lines: [['Accept', accept]] })
+          if (granted === verb) expect(narrow.expectForwarded(answer).target).toBe(target.slice(SOCKET.length))
+          else expect((await narrow.expectRefused(answer, FORBIDDEN)).verb).toBe(verb)
+          narrow.forget()
+        }
+      }
+    })
   })
 })

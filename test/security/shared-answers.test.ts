@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, FORBIDDEN, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attack C7.
+//
 // A cache or a single flight that forgets who asked gives one person's answer, or one person's right, to the next.
 
 const attacked = attackedGateway({

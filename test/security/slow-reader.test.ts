@@ -3,6 +3,8 @@ import type { Duplex } from 'node:stream'
 import { expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING, NAMESPACE } from '../support/attacked-gateway.ts'
 
+// Attack D18.
+//
 // Whoever reads slowly makes a proxy keep what it was sent, until it has no memory left. A slow reader has to slow the
 // sender down instead.
 

@@ -12,6 +12,8 @@ import {
   pseudoHeaders,
 } from '../support/http2-frames.ts'
 
+// Attack C11.
+//
 // Connections that never finish what they begin: each holds a place until there is none for others (Slowloris).
 
 const attacked = attackedGateway({
@@ -52,6 +54,10 @@ describe('a connection ends that', () => {
     const { answers } = await exchange(connection, `GET ${PODS} HTTP/1.1\r\nX-A: `)
     clearInterval(trickle)
     expect(answers.map(({ statusCode }) => statusCode)).toEqual([408])
+    const status = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'Timeout', code: 408 }
+    expect(JSON.parse(answers[0]?.body ?? '')).toMatchObject(status)
+    const event = await attacked.eventOf(answers[0]?.headers['audit-id'] ?? '')
+    expect(event.responseStatus).toMatchObject({ code: 408 })
     expect(performance.now() - start).toBeLessThan(PATIENCE_MS)
   })
 

@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest'
 import { attackedGateway, BAD_REQUEST, FORBIDDEN, NOT_FOUND, PROTOCOLS } from '../support/attacked-gateway.ts'
 import { exchange } from '../support/raw-exchange.ts'
 
+// Attacks A20, B17, H10.
+//
 // Path, Host and SNI each name a cluster: authorized by the one, sent to another with the credential of a third.
 
 const attacked = attackedGateway({

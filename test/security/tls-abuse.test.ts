@@ -5,6 +5,8 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING } from '../support/attacked-gateway.ts'
 import { ended } from '../support/raw-exchange.ts'
 
+// Attacks B17, I6.
+//
 // Handshakes that are old, odd or none. Each costs its own connection, and never the process (CVE-2026-21637).
 
 const attacked = attackedGateway({ policy: EVERYTHING })

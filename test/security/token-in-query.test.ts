@@ -1,6 +1,8 @@
 import { describe, test } from 'vitest'
 import { attackedGateway, EVERYTHING, NAMESPACE, PROTOCOLS, UNAUTHORIZED } from '../support/attacked-gateway.ts'
 
+// Attack G3.
+//
 // A token in a URL is in every log and history on the way (CVE-2026-44883). It is none here.
 
 const attacked = attackedGateway({ policy: EVERYTHING })

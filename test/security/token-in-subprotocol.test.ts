@@ -1,6 +1,8 @@
 import { expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING, NAMESPACE, UNAUTHORIZED, valuesOf } from '../support/attacked-gateway.ts'
 
+// Attacks B6, D16.
+//
 // Kubernetes takes a token as a WebSocket subprotocol from browsers. A header that is echoed and logged is no place
 // for it.
 

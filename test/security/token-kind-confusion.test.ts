@@ -3,6 +3,8 @@ import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/
 import { refusalOf, unauthorized } from '../support/refusal.ts'
 import { bearer, type StagedIssuer, startStagedIssuer } from '../support/staged-issuer.ts'
 
+// Attack E10.
+//
 // An issuer signs more than ID tokens with the same key for the same client.
 
 let issuer: StagedIssuer

@@ -8,6 +8,8 @@ import {
   type Refusal,
 } from '../support/attacked-gateway.ts'
 
+// Attack B7.
+//
 // Parsers have lost the lines behind a limit of theirs (CVE-2026-58044, CVE-2024-37890), and with them the one that
 // mattered.
 

@@ -3,6 +3,8 @@ import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/
 import { refusalOf, unauthorized } from '../support/refusal.ts'
 import { type StagedIssuer, startStagedIssuer } from '../support/staged-issuer.ts'
 
+// Attacks B6, D16, E25, E28, E29.
+//
 // With two credentials, one part of a chain may check the first and another act on the second; with none, nobody is nobody.
 
 let issuer: StagedIssuer

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, FORBIDDEN, NAMESPACE, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attack C5.
+//
 // A refusal that comes before the body was read: whoever goes on with the connection takes the body for a request.
 
 const attacked = attackedGateway()

@@ -3,6 +3,8 @@ import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/
 import { refusalOf, unauthorized } from '../support/refusal.ts'
 import { bearer, claimsOfAna, type StagedIssuer, startStagedIssuer } from '../support/staged-issuer.ts'
 
+// Attacks E1, E4.
+//
 // A token says of itself how it is signed. "Not at all" is not an answer.
 
 let issuer: StagedIssuer

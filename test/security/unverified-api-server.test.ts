@@ -8,6 +8,8 @@ import { UpstreamClient } from '../../src/upstream/upstream-client.ts'
 import { startScriptedServer } from '../support/scripted-server.ts'
 import { answerOf, failureOf } from '../support/upstream-requests.ts'
 
+// Attack I3.
+//
 // Somebody between the connector and the API server gets its credential when the certificate is not verified, or when
 // there is a switch for that (CVE-2025-67601).
 

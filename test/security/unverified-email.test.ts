@@ -3,6 +3,8 @@ import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/
 import { refusalOf, unauthorized } from '../support/refusal.ts'
 import { bearer, type StagedIssuer, startStagedIssuer } from '../support/staged-issuer.ts'
 
+// Attacks E11, E12.
+//
 // Where anybody may type any e-mail address into a form, an address that is not verified is somebody else's name.
 
 let issuer: StagedIssuer

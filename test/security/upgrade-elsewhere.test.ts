@@ -11,6 +11,8 @@ import {
   UNAUTHORIZED,
 } from '../support/attacked-gateway.ts'
 
+// Attacks D2, D3, D5.
+//
 // A second door whose guard checks less: an upgrade where nothing is upgraded, to what nobody speaks, without a
 // credential, or beside the policy (the class of GHSA-c4j6-fc7j-m34r).
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, BAD_GATEWAY, EVERYTHING, NAMESPACE, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attacks B18, C14.
+//
 // A redirect that is followed takes the credential along, and one that is passed on takes the client
 // (CVE-2018-1002102, CVE-2020-8559, CVE-2022-3172).
 

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, FORBIDDEN, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attack H2.
+//
 // A pattern that matches the empty string grants what has no group, no namespace or no name: the core group, the whole
 // cluster, the whole collection (the class of CVE-2023-32194).
 

@@ -3,6 +3,8 @@ import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/
 import { refusalOf, unauthorized } from '../support/refusal.ts'
 import { bearer, type StagedIssuer, startStagedIssuer } from '../support/staged-issuer.ts'
 
+// Attacks E5, E6.
+//
 // Every application of an organization gets tokens from the same issuer, signed with the same key. Only those for us are for us.
 
 let issuer: StagedIssuer

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, FORBIDDEN, NAMESPACE, PROTOCOLS, SOCKET } from '../support/attacked-gateway.ts'
 
+// Attack A16.
+//
 // A cluster-scoped object under the path of a namespace, or the reverse: rights in one namespace reach the whole
 // cluster where one side ignores the namespace (CVE-2019-11247).
 

@@ -1,0 +1,195 @@
+/** One text of a source file, which stands there exactly once, and what takes its place. */
+interface Edit {
+  readonly file: string
+  readonly text: string
+  readonly becomes: string
+}
+
+/** One way to break the gateway on purpose. */
+export interface Mutation {
+  readonly name: string
+  /** Files of tests, each of which has to notice. */
+  readonly noticedBy: readonly string[]
+  readonly edits: readonly Edit[]
+}
+
+const VECTORS = 'test/conformance/request-info.test.ts'
+
+export const MUTATIONS: readonly Mutation[] = [
+  mutation(
+    'the allow-list of headers lets every header through',
+    [attack('front-proxy-headers'), attack('credential-echo'), attack('cookies')],
+    {
+      file: 'src/kube/request-headers.ts',
+      text: 'const sentAs = SENT_ON.get(name)',
+      becomes: 'const sentAs: string | undefined = name',
+    },
+  ),
+  mutation('headers that Connection names are sent on', [attack('connection-named-headers')], {
+    file: 'src/kube/request-headers.ts',
+    text: ' || hopByHop.includes(name)) continue',
+    becomes: ') continue',
+  }),
+  mutation('the path prefix `watch` is taken for a resource', [VECTORS, attack('prefix-verbs')], {
+    file: 'src/kube/request-info.ts',
+    text: 'const hasWatchPrefix = checkPrefixVerb(method, segments, versionAt + 1)',
+    becomes: 'const hasWatchPrefix = false',
+  }),
+  mutation('`namespaces/NAME/status` is a resource `status`', [VECTORS, attack('wrong-scope')], {
+    file: 'src/kube/request-info.ts',
+    text: "inside !== undefined && inside !== 'status' && inside !== 'finalize'",
+    becomes: 'inside !== undefined',
+  }),
+  mutation('a trailing slash is a segment', [VECTORS, attack('empty-segments')], {
+    file: 'src/kube/target.ts',
+    text: "if (segments.at(-1) === '') segments.pop()",
+    becomes: '',
+  }),
+  mutation('a field selector gives no name', [VECTORS, attack('resource-names')], {
+    file: 'src/kube/request-info.ts',
+    text: ', name: selectedName(query) }',
+    becomes: ', name }',
+  }),
+  mutation('a field selector gives a name beside options that do not parse', [VECTORS, attack('broken-selector')], {
+    file: 'src/kube/request-info.ts',
+    text: "return hasValidListOptions(query) ? name : ''",
+    becomes: 'return name',
+  }),
+  mutation('OPTIONS on a resource is a get', [VECTORS, attack('method-confusion')], {
+    file: 'src/kube/request-info.ts',
+    text: "['OPTIONS', { resource: '',",
+    becomes: "['OPTIONS', { resource: 'get',",
+  }),
+  mutation('a delete without a name is no deletecollection', [VECTORS, attack('broken-selector')], {
+    file: 'src/kube/request-info.ts',
+    text: "if (verb === 'delete') return { verb: 'deletecollection', name }",
+    becomes: '',
+  }),
+  mutation('exec by GET is decided on as a get', [attack('exec-by-another-name')], {
+    file: 'src/kube/session-kind.ts',
+    text: "return { ...info, verb: 'create' }",
+    becomes: 'return info',
+  }),
+  mutation('an escaped slash is accepted in a path', [VECTORS, attack('encoded-slash')], {
+    file: 'src/kube/target.ts',
+    text: '|2[5DEF]|',
+    becomes: '|2[5DE]|',
+  }),
+  mutation('dot segments are accepted', [VECTORS, attack('dot-segments')], {
+    file: 'src/kube/target.ts',
+    text: "if (segment === '.' || segment === '..')",
+    becomes: 'if (false)',
+  }),
+  mutation('a repeated parameter is accepted', [VECTORS, attack('repeated-parameters')], {
+    file: 'src/kube/query.ts',
+    text: 'if ((seen & bit) !== 0 && !isDryRunAgain)',
+    becomes: 'if (false)',
+  }),
+  mutation('a rule that denies is ignored', ['src/policy/policy-authorizer.test.ts', attack('secrets-by-list')], {
+    file: 'src/policy/casbin-model.ts',
+    text: 'e = some(where (p.eft == allow)) && !some(where (p.eft == deny))',
+    becomes: 'e = some(where (p.eft == allow))',
+  }),
+  mutation('no opinion allows', [attack('failing-closed'), attack('wildcards-and-nothing')], {
+    file: 'src/gateway/admission.ts',
+    text: "if (decision.effect === 'allow') return decision",
+    becomes: "if (decision.effect !== 'deny') return { ...decision, effect: 'allow' }",
+  }),
+  mutation('an authorizer that throws allows', [attack('failing-closed')], {
+    file: 'src/gateway/admission.ts',
+    text: 'const decision = authorizer.authorize({ ...attributesOf(authenticated, receivedAtMs), requestInfo: info })',
+    becomes: `let decision: Decision
+  try {
+    decision = authorizer.authorize({ ...attributesOf(authenticated, receivedAtMs), requestInfo: info })
+  } catch {
+    decision = { effect: 'allow', rule: '', location: '', policyRevision: '', reason: '', nearest: [], obligations: {} }
+  }`,
+  }),
+  mutation('the API group of a rule is not compared', [attack('same-plural-in-another-group')], {
+    file: 'src/policy/casbin-model.ts',
+    text: '  regexMatch(r.group, p.groups) && \\\\\n',
+    becomes: '',
+  }),
+  mutation('`*` includes exec and its like', [attack('exec-by-another-name')], {
+    file: 'src/policy/request-terms.ts',
+    text: "${named ? '//' : '/'}",
+    becomes: '/',
+  }),
+  mutation('a decision for one subject is kept for all', [attack('shared-answers')], {
+    file: 'src/policy/decision-cache.ts',
+    text: 'const key = `${idOf(attributes.subject)} ${',
+    becomes: 'const key = `${',
+  }),
+  mutation('nobody asks whether an identity may be assumed', [attack('impersonation-headers')], {
+    file: 'src/gateway/admission.ts',
+    text: 'for (const check of assumed.checks) requireAllowed(authenticated, check, authorizer)',
+    becomes: '',
+  }),
+  mutation('nobody asks for `create`, `escalate` and `bind` beside the verb', [attack('power-by-writes')], {
+    file: 'src/gateway/admission.ts',
+    text: 'for (const check of further) requireAllowed(authenticated, check, authorizer)',
+    becomes: '',
+  }),
+  mutation('requests go on while the audit trail cannot be written', [attack('failing-closed')], {
+    file: 'src/gateway/gateway.ts',
+    text: 'if (!trail.writable) {',
+    becomes: 'if (false) {',
+  }),
+  mutation(
+    'a failed upgrade leaves a pipe to the API server',
+    [attack('failed-upgrade')],
+    {
+      file: 'src/upstream/upgrade-attempt.ts',
+      text: 'if (this.#statusCode === 101) this.#switched(surplus)',
+      becomes: 'if (this.#statusCode > 0) this.#switched(surplus)',
+    },
+    {
+      file: 'src/kube/upgrade.ts',
+      text: 'if (knownProtocol(answer.protocol) !== upgrade.protocol) {',
+      becomes: `if (answer.protocol === '') return upgrade.subprotocols[0] ?? ''
+  if (knownProtocol(answer.protocol) !== upgrade.protocol) {`,
+    },
+  ),
+  mutation('a page of another origin may upgrade', [attack('foreign-origin')], {
+    file: 'src/gateway/gateway.ts',
+    text: 'refuseForeignOrigin(head.headers, this.#options.origin)',
+    becomes: '',
+  }),
+  mutation('what is called a secret stays in the audit event', [attack('secrets-in-logs')], {
+    file: 'src/kube/redaction.ts',
+    text: 'return text.replace(JSON_WEB_TOKEN, REDACTED).replace(NAMED_SECRET, `$1${REDACTED}`)',
+    becomes: 'return text',
+  }),
+  mutation('text of a client is escaped for JSON alone in the audit event', [attack('log-injection')], {
+    file: 'src/audit/event.ts',
+    text: ': JSON.stringify(text).replace(NOT_SHOWN, escapeUnits)',
+    becomes: ': JSON.stringify(text)',
+  }),
+  mutation('text of a client is not cut in the audit event', [attack('oversized-log-fields')], {
+    file: 'src/audit/event.ts',
+    text: 'return text.length <= limit ? text : `${text.slice(0, limit)}… (${text.length} characters)`',
+    becomes: 'return text.slice(0, Math.max(limit, text.length))',
+  }),
+]
+
+function mutation(name: string, noticedBy: readonly string[], ...edits: readonly Edit[]): Mutation {
+  return { name, noticedBy, edits }
+}
+
+function attack(name: string): string {
+  return `test/security/${name}.test.ts`
+}
+
+/**
+ * A source with one edit made.
+ *
+ * @throws Error when the text to replace is not there exactly once: the source has changed, and the mutation has to
+ * follow it.
+ */
+export function mutate(source: string, { file, text, becomes }: Edit): string {
+  const [before = '', after, ...more] = source.split(text)
+  if (after === undefined || more.length > 0) {
+    throw new Error(`${file} holds this ${after === undefined ? 'no longer' : 'more than once'}: ${text.trim()}`)
+  }
+  return before + becomes + after
+}
