@@ -278,7 +278,7 @@ identity:
     claimMappings: { username: { claim: email } }
 sockets:
 - name: production
-  upstream: { eks: { cluster: prod } }
+  upstream: { cloud: { cluster: prod } }
   recording: { sessions: required }
 - name: production
   upstream: { kubeconfig: { path: nowhere.kubeconfig } }
@@ -300,7 +300,7 @@ limits: { requestHeadTimeout: 30, drainTimeout: 48h, maxConnections: 0 }
       'connector.yaml:9: listen.portal.tls: the key of the certificate belongs to another one',
       'connector.yaml:13: identity.issuers[0].issuer.url: is "http://sso.example.com", expected an https:// URL without user, query and fragment',
       'connector.yaml:15: identity.issuers[0].claimMappings.username.prefix: is missing, expected a string',
-      'connector.yaml:18: sockets[0].upstream.eks: unknown key, expected one of inCluster, kubeconfig, server',
+      'connector.yaml:18: sockets[0].upstream.cloud: unknown key, expected one of eks, inCluster, kubeconfig, server',
       'connector.yaml:19: sockets[0].recording.sessions: is "required", and no `recordings` says where they go',
       'connector.yaml:20: sockets[1].name: "production" is the name of sockets[0] already',
       'connector.yaml:21: sockets[1].upstream.kubeconfig: kubeconfig nowhere.kubeconfig: cannot read nowhere.kubeconfig: no such file',
@@ -430,7 +430,7 @@ limits: { requestHeadTimeout: 30, drainTimeout: 48h, maxConnections: 0 }
       'two upstreams',
       upstream,
       '{ kubeconfig: { path: ~/.kube/config }, inCluster: {} }',
-      ['sockets[0].upstream: has kubeconfig and inCluster, expected exactly one of kubeconfig, inCluster, server'],
+      ['sockets[0].upstream: has kubeconfig and inCluster, expected exactly one of kubeconfig, inCluster, server, eks'],
     ],
     [
       'a context that does not exist',

@@ -6,7 +6,7 @@ import { httpsURL } from '../document/https-url.ts'
 import { size } from '../document/size.ts'
 
 const BUCKET_EXPECTED = 'the name of a bucket'
-const text = (expected: string, pattern: RegExp) => z.string({ error: expected }).regex(pattern, { error: expected })
+const name = (expected: string, pattern: RegExp) => z.string({ error: expected }).regex(pattern, { error: expected })
 
 const PATTERN_EXPECTED = 'a regular expression of JavaScript'
 const pattern = z.string({ error: PATTERN_EXPECTED }).min(1).max(512).refine(isPattern, { error: PATTERN_EXPECTED })
@@ -22,9 +22,9 @@ function isPattern(text: string): boolean {
 
 const s3 = z
   .strictObject({
-    bucket: text(BUCKET_EXPECTED, /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/).describe('Bucket that the recordings go to.'),
-    region: text('a region such as eu-central-1', /^[a-z0-9-]{1,64}$/).describe('Region of the bucket.'),
-    prefix: text('a prefix of object keys such as postern/', /^[\w!.*'()/-]{0,512}$/)
+    bucket: name(BUCKET_EXPECTED, /^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/).describe('Bucket that the recordings go to.'),
+    region: name('a region such as eu-central-1', /^[a-z0-9-]{1,64}$/).describe('Region of the bucket.'),
+    prefix: name('a prefix of object keys such as postern/', /^[\w!.*'()/-]{0,512}$/)
       .default('')
       .describe('What every object key begins with.'),
     endpoint: httpsURL.optional().describe('Address of an S3-compatible server. Default: that of AWS for the region.'),

@@ -82,7 +82,8 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   }
   const body = (await json(request)) as { metadata: { resourceVersion?: string }; data: Record<string, string> }
   if (url.includes('/configmaps')) {
-    if (configMap !== undefined && body.metadata.resourceVersion !== String(configMap.version)) {
+    const expected = body.metadata.resourceVersion ?? (method === 'POST' ? 'none' : String(configMap?.version))
+    if (configMap !== undefined && expected !== String(configMap.version)) {
       answer(409, { kind: 'Status', message: 'the object has been modified' })
       return
     }
