@@ -306,7 +306,7 @@ async function openSockets(configs: readonly SocketConfig[], owned: AsyncDisposa
 
 async function openUpstream(config: UpstreamConfig): Promise<Upstream> {
   if (config.kind !== 'eks') return new UpstreamClient(await loadEndpoint(config))
-  // With it comes the AWS SDK, which is larger than an idle connector's own code.
+  // With it comes the AWS SDK: a tenth of a second and 5 MB.
   const { EksUpstream } = await import('./upstream/eks/eks-upstream.ts')
   return EksUpstream.open(config)
 }

@@ -123,8 +123,11 @@ function deniedRole({ assumeRole, credentials }: AwsCall, principal: string): st
   const role =
     assumeRole?.roleARN ??
     (credentials.kind === 'profile' ? `the role of profile ${quoted(credentials.name)}` : 'the role')
-  const external = assumeRole !== undefined && assumeRole.externalID === undefined ? ', or externalID is missing,' : ''
-  return `${principal} may not assume ${role}; allow sts:AssumeRole in its IAM policy and in the trust policy of the role${external} as that policy says`
+  const external =
+    assumeRole?.externalID === undefined
+      ? ', which may ask for an externalID'
+      : ', whose sts:ExternalId has to be the externalID'
+  return `${principal} may not assume ${role}; allow sts:AssumeRole in its IAM policy and in the trust policy of the role${external}`
 }
 
 /** Where the credentials come from, in a few words. */

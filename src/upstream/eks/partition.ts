@@ -6,7 +6,6 @@ export interface Partition {
   readonly domain: string
 }
 
-/** Most regions of `aws-us-gov` and of the isolated partitions begin like those of `aws`, so these stand first. */
 const PARTITIONS: readonly (Partition & { readonly regions: RegExp })[] = [
   { id: 'aws-us-gov', domain: 'amazonaws.com', regions: /^us-gov-[a-z]+-[0-9]+$/ },
   { id: 'aws-iso', domain: 'c2s.ic.gov', regions: /^us-iso-[a-z]+-[0-9]+$/ },
