@@ -74,6 +74,11 @@ export class AuditEntry {
     return this.#arrival.auditId
   }
 
+  /** Name of the socket that the request went to; empty before that is known. */
+  get socket(): string {
+    return this.#socket
+  }
+
   routed(socket: string): void {
     this.#socket = socket
   }

@@ -1,8 +1,9 @@
 import type { Authenticator } from '../identity/authenticator.ts'
 import { forbidden } from '../kube/forbidden.ts'
-import { creationChecks, escalationChecks } from '../kube/additional-checks.ts'
+import { creationChecks, escalationChecks, policyChecks } from '../kube/additional-checks.ts'
 import { parseAssumedIdentity } from '../kube/assumed-identity.ts'
 import { parseRequest } from '../kube/parsed-request.ts'
+import { headerValues } from '../kube/raw-headers.ts'
 import { requestHeaders } from '../kube/request-headers.ts'
 import type { RequestInfo } from '../kube/request-info.ts'
 import { requestInfoToAuthorize } from '../kube/session-kind.ts'
@@ -41,9 +42,11 @@ function parse(received: Received): Parsed {
 }
 
 async function authenticate(parsed: Parsed, authenticator: Authenticator): Promise<Authenticated> {
-  const answer = authenticator.authenticate(parsed.headers)
+  const answer = authenticator.authenticate(parsed.headers, parsed.certificate)
   const authentication = answer instanceof Promise ? await answer : answer
   parsed.audit.identified(authentication.subject)
+  const [userAgent = ''] = headerValues(parsed.headers, 'user-agent')
+  authentication.login?.seen(parsed.receivedAtMs, parsed.sourceIP, userAgent)
   return { ...parsed, authentication, subject: authentication.subject }
 }
 
@@ -61,6 +64,7 @@ function authorize(authenticated: Authenticated, authorizer: Authorizer): Author
   const decision = requireAllowed(authenticated, infoToAuthorize, authorizer)
   const further = [
     ...creationChecks(infoToAuthorize, headers),
+    ...policyChecks(infoToAuthorize),
     ...(socket.forwardAs === 'connector' ? escalationChecks(infoToAuthorize) : []),
   ]
   for (const check of further) requireAllowed(authenticated, check, authorizer)

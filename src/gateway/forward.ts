@@ -11,7 +11,6 @@ import { refuseCredentialFailure } from './credential-failure.ts'
 import { relayRedirect } from './redirect.ts'
 import type { Reply } from './reply.ts'
 import { refuse } from './respond.ts'
-import { loginExpired } from './session-endings.ts'
 import type { Authorized } from './stages.ts'
 import { requestToUpstream, responseToClient } from './upstream-request.ts'
 
@@ -141,8 +140,8 @@ class Forwarding implements LiveStream {
     if (isLongRunning(request.requestInfo)) {
       audit.started(statusCode)
       const forget = this.#context.streams.add(this)
-      const callOff = this.#context.logins.watch(authentication, () => {
-        this.end(loginExpired())
+      const callOff = this.#context.logins.watch(authentication, (status) => {
+        this.end(status)
       })
       this.#forget = () => {
         forget()

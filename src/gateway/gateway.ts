@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Duplex, Readable } from 'node:stream'
 import type { AuditEntry, AuditTrail } from '../audit/audit-trail.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
+import type { PresentedCertificate } from '../identity/presented-certificate.ts'
 import { sourceAddresses } from '../kube/forwarded-for.ts'
 import { type RawHeaders, headerValues } from '../kube/raw-headers.ts'
 import { type Status, badRequest, serviceUnavailable } from '../kube/status.ts'
@@ -17,6 +18,7 @@ import type { Reply } from './reply.ts'
 import { refusalOutcome, refuse, renderRefusal, toStatus } from './respond.ts'
 import { noLongerAllowed } from './session-endings.ts'
 import { SessionSlots } from './session-slots.ts'
+import { YoungGarbage } from './young-garbage.ts'
 import { answerSelfReview, isSelfReview } from './self-review.ts'
 import { refuseForeignOrigin } from './origin.ts'
 import type { SocketTable } from './socket-table.ts'
@@ -39,7 +41,15 @@ export interface GatewayOptions {
   /** Origin of the kubernetes listener, as browsers name it: `https://HOST[:PORT]`. */
   readonly origin: string
   /** Told of every refusal that is the gateway's or the upstream's fault, with what the client is not told. */
-  readonly onFailure: (failure: { readonly auditId: string; readonly error: unknown }) => void
+  readonly onFailure: (failure: RequestFailure) => void
+}
+
+/** A request that failed, and why. */
+interface RequestFailure {
+  readonly auditId: string
+  /** Name of the socket; empty when none was reached. */
+  readonly socket: string
+  readonly error: unknown
 }
 
 /** A request at the door, whichever it came through. */
@@ -50,6 +60,8 @@ export interface Arrival {
   readonly headers: RawHeaders
   /** Address of the other end of the connection, without port; empty when that is gone. */
   readonly peer: string
+  /** What the client presented on the TLS connection; null when nothing, or when no certificates are taken. */
+  readonly certificate: PresentedCertificate | null
   /** Whether a body may follow. */
   readonly bodyFollows: boolean
   /** Why it is refused whatever it asks for; empty when it is sound. */
@@ -87,11 +99,12 @@ export class Gateway {
     this.#tunnelContext = {
       streams: this.streams,
       slots: new SessionSlots(),
+      garbage: new YoungGarbage(),
       logins: this.#logins,
       recordings: options.recordings,
       upgradeTimeoutMs: options.limits.upgradeTimeoutMs,
       onRecordingFailure: (auditId, error) => {
-        options.onFailure({ auditId, error })
+        options.onFailure({ auditId, socket: '', error })
       },
       settle: (settled) => {
         this.#settling.add(settled)
@@ -184,7 +197,7 @@ export class Gateway {
     if (!trail.writable) {
       throw serviceUnavailable('the audit trail cannot be written, so nothing is let through')
     }
-    const { method, headers, bodyFollows } = head
+    const { method, headers, certificate, bodyFollows } = head
     const received = {
       audit,
       socket,
@@ -192,6 +205,7 @@ export class Gateway {
       method,
       rawTarget,
       headers,
+      certificate,
       sourceIP,
       door,
       bodyFollows,
@@ -203,6 +217,6 @@ export class Gateway {
   }
 
   #report(error: unknown, audit: AuditEntry): void {
-    if (toStatus(error).code >= 500) this.#options.onFailure({ auditId: audit.auditId, error })
+    if (toStatus(error).code >= 500) this.#options.onFailure({ auditId: audit.auditId, socket: audit.socket, error })
   }
 }

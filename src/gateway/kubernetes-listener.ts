@@ -1,8 +1,15 @@
-import { constants } from 'node:crypto'
 import { IncomingMessage, type ServerResponse } from 'node:http'
-import { type Http2SecureServer, type ServerHttp2Session, type ServerHttp2Stream, createSecureServer } from 'node:http2'
-import type { Socket } from 'node:net'
+import {
+  type Http2SecureServer,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  constants,
+  createSecureServer,
+} from 'node:http2'
+import { Server as TcpServer, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
+import type { TLSSocket, TlsOptions } from 'node:tls'
+import type { PresentedCertificate } from '../identity/presented-certificate.ts'
 import { headerValues } from '../kube/raw-headers.ts'
 import { type Status, failure } from '../kube/status.ts'
 import type { Gateway, Arrival } from './gateway.ts'
@@ -16,6 +23,13 @@ const MAX_HEADER_LINES = 200
 /** Bound of what an HTTP/2 session may hold, in megabytes. */
 const MAX_SESSION_MEMORY_MB = 16
 const KEEP_ALIVE_PROBE_MS = 30_000
+/**
+ * How long clients may take to read that a connection takes no more requests, before it is closed for being idle. An
+ * HTTP/1.1 client learns it from its next answer, so that one that asks more often than this never meets a closed connection.
+ */
+const NOTICE_TIMEOUT_MS = 1_000
+/** In a GOAWAY: every request is still served that is on its way (RFC 9113 section 6.8). */
+const LAST_STREAM_ID = 2 ** 31 - 1
 /** How long clients may take to read why their session ends, when the time to drain is over. */
 const FAREWELL_TIMEOUT_MS = 1_000
 /** How often slow requests are looked for, at the least. */
@@ -24,9 +38,8 @@ const SLOW_REQUESTS_CHECKED_EVERY_MS = 5_000
 export interface KubernetesListenerOptions {
   readonly gateway: Gateway
   readonly limits: GatewayLimits
-  /** PEM. */
-  readonly certificate: string
-  readonly key: string
+  /** What the listener proves its names with. TLS 1.2 or later, without renegotiation. */
+  readonly tls: TlsOptions
 }
 
 /** The request that an HTTP/1.1 connection is busy with. */
@@ -47,17 +60,19 @@ export class KubernetesListener {
   readonly #connections = new Set<Socket>()
   readonly #sessions = new Set<ServerHttp2Session>()
   readonly #answering = new WeakMap<Duplex, Answering>()
+  readonly #certificates = new WeakMap<object, PresentedCertificate | null>()
+  /** HTTP/1.1 responses under way. */
+  readonly #responses = new Set<ServerResponse>()
   #stopping = false
+  /** Whether connections are closed as soon as they are idle. */
+  #noticed = false
 
   constructor(options: KubernetesListenerOptions) {
     this.#gateway = options.gateway
     this.#limits = options.limits
     this.server = createSecureServer({
       ...http1Options(options.limits),
-      cert: options.certificate,
-      key: options.key,
-      minVersion: 'TLSv1.2',
-      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      ...options.tls,
       allowHTTP1: true,
       handshakeTimeout: this.#limits.requestHeadTimeoutMs,
       maxSessionMemory: MAX_SESSION_MEMORY_MB,
@@ -75,18 +90,30 @@ export class KubernetesListener {
   }
 
   /**
-   * Takes no more connections, ends watches, and lets the rest finish for as long as the limits grant; then
-   * cuts off what is left. Resolves when every connection is gone.
+   * Takes no more connections, tells clients so, ends watches, and lets the rest finish for as long as the limits grant;
+   * then cuts off what is left. Resolves when every connection is gone.
    */
   async stop(): Promise<void> {
     this.#stopping = true
     const closed = new Promise<void>((resolve) => {
-      this.server.close(() => {
+      // Its own close() would also close connections that a request is on its way to.
+      TcpServer.prototype.close.call(this.server, () => {
         resolve()
       })
     })
-    this.#gateway.streams.end((stream) => (stream.kind === 'watch' ? connectorStopping() : null))
-    for (const session of this.#sessions) session.close()
+    for (const response of this.#responses) if (!response.headersSent) response.shouldKeepAlive = false
+    for (const session of this.#sessions) announceEnd(session)
+    // Over HTTP/1.1 many come again at once on the same connection, and learn from the answer that it is the last there.
+    this.#endWatches()
+    const notice = setTimeout(
+      () => {
+        this.#noticed = true
+        this.#endWatches()
+        for (const session of this.#sessions) session.close()
+        this.server.close()
+      },
+      Math.min(NOTICE_TIMEOUT_MS, this.#limits.drainTimeoutMs),
+    )
     let cut = setTimeout(() => {
       this.#gateway.streams.end(connectorStopping)
       cut = setTimeout(() => {
@@ -94,8 +121,13 @@ export class KubernetesListener {
       }, FAREWELL_TIMEOUT_MS)
     }, this.#limits.drainTimeoutMs)
     await closed
+    clearTimeout(notice)
     clearTimeout(cut)
     await this.#gateway.settled()
+  }
+
+  #endWatches(): void {
+    this.#gateway.streams.end((stream) => (stream.kind === 'watch' ? connectorStopping() : null))
   }
 
   #listen(server: Http2SecureServer): void {
@@ -160,11 +192,14 @@ export class KubernetesListener {
       this.#answering.delete(socket)
       if (socket.writable) answering.next?.()
     })
+    this.#responses.add(response)
+    if (this.#stopping) response.shouldKeepAlive = false
     response.once('close', () => {
-      if (this.#stopping) request.socket.destroySoon()
+      this.#responses.delete(response)
+      if (this.#noticed) request.socket.destroySoon()
     })
     const reply = new Http1Reply(request, response, expectsContinue)
-    void this.#gateway.serve('request', http1Head(request), request, reply)
+    void this.#gateway.serve('request', this.#http1Head(request), request, reply)
   }
 
   #upgrade(request: IncomingMessage, client: Duplex, early: Buffer): void {
@@ -172,7 +207,7 @@ export class KubernetesListener {
       client.destroy()
     })
     if (this.#answering.has(client)) client.destroy()
-    else void this.#gateway.serveUpgrade(http1Head(request), client, early)
+    else void this.#gateway.serveUpgrade(this.#http1Head(request), client, early)
   }
 
   /**
@@ -191,14 +226,30 @@ export class KubernetesListener {
     stream.on('error', () => undefined)
     const { expectsContinue, ...request } = http2Head(rawHeaders)
     const reply = new Http2Reply(stream, { expectsContinue, bodyless: request.method === 'HEAD' })
-    const peer = stream.session?.socket.remoteAddress ?? ''
-    const head = { ...request, peer, bodyFollows: !stream.endAfterHeaders }
+    const { session } = stream
+    const peer = session?.socket.remoteAddress ?? ''
+    const certificate = session === undefined ? null : this.#certificateOf(session, session.socket)
+    const head = { ...request, peer, certificate, bodyFollows: !stream.endAfterHeaders }
     if (head.bodyFollows) endWithoutBody(stream, this.#limits.requestBodyTimeoutMs)
     void this.#gateway.serve('stream', head, stream, reply)
   }
 
+  #http1Head(request: IncomingMessage): Arrival {
+    return { ...http1Head(request), certificate: this.#certificateOf(request.socket, request.socket) }
+  }
+
+  /** Read once for each connection; `connection` is what lasts as long as it does. */
+  #certificateOf(connection: object, socket: Socket | TLSSocket): PresentedCertificate | null {
+    const known = this.#certificates.get(connection)
+    if (known !== undefined) return known
+    const presented = presentedCertificate(socket as TLSSocket)
+    this.#certificates.set(connection, presented)
+    return presented
+  }
+
   #session(session: ServerHttp2Session): void {
     this.#sessions.add(session)
+    if (this.#stopping) announceEnd(session)
     let open = 0
     // Counted from the last request, not the last frame: pings, or a head that never ends, do not keep a session.
     const idle = setTimeout(() => {
@@ -219,6 +270,11 @@ export class KubernetesListener {
   }
 }
 
+/** Asks the client to take another connection for what it has not sent yet. */
+function announceEnd(session: ServerHttp2Session): void {
+  if (!session.destroyed) session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID)
+}
+
 /** What node takes for the HTTP/1.1 side of such a server, though its types do not say so. */
 function http1Options(limits: GatewayLimits) {
   return {
@@ -235,7 +291,15 @@ function http1Options(limits: GatewayLimits) {
   }
 }
 
-function http1Head(request: IncomingMessage): Arrival {
+/** Null when the client was not asked, or had none. */
+function presentedCertificate(socket: TLSSocket): PresentedCertificate | null {
+  const certificate = socket.getPeerX509Certificate()
+  if (certificate === undefined) return null
+  const { authorized, authorizationError } = socket
+  return { certificate, problem: authorized ? '' : String(authorizationError) }
+}
+
+function http1Head(request: IncomingMessage): Omit<Arrival, 'certificate'> {
   const { headers } = request
   return {
     method: request.method ?? '',

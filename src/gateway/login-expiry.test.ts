@@ -1,5 +1,8 @@
-import { afterEach, beforeEach, expect, test, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Authentication } from '../identity/authenticator.ts'
+import type { Login } from '../identity/logins/login.ts'
+import { Logins } from '../identity/logins/logins.ts'
+import { signInOf } from '../identity/logins/sign-in.ts'
 import { LoginExpiry } from './login-expiry.ts'
 
 const START_MS = 1_000_000
@@ -55,4 +58,46 @@ test('a token that outlives what a timer can wait does not end a stream early', 
   vi.advanceTimersByTime(2 ** 32)
   expect(expired).not.toHaveBeenCalled()
   callOff()
+})
+
+describe('a login that is revoked', () => {
+  const revocation = { atMs: START_MS, by: 'omar@example.com', reason: 'stolen' }
+  const withLogin = (): Authentication & { readonly login: Login } => {
+    const logins = new Logins()
+    const authentication = token('ana', 1_000)
+    const signIn = signInOf(authentication.issuer, { sub: 'ana', sid: 's' })
+    return { ...authentication, login: logins.enter(authentication, signIn) }
+  }
+  const sentence = 'this login was revoked by omar@example.com: stolen'
+
+  test('ends what it opened at once and only once, and nothing of another', () => {
+    const expiry = new LoginExpiry(500)
+    const [ana, other] = [withLogin(), withLogin()]
+    const [over, others] = [vi.fn(), vi.fn()]
+    expiry.watch(ana, over)
+    const callOff = expiry.watch(other, others)
+    ana.login.revoke(revocation)
+    expect(over.mock.calls).toEqual([[expect.objectContaining({ code: 401, message: sentence })]])
+    vi.advanceTimersByTime(1_000)
+    expect([over.mock.calls.length, others.mock.calls.length]).toEqual([1, 0])
+    callOff()
+  })
+
+  test('ends what was on its way when it was revoked, as soon as that is open', () => {
+    const ana = withLogin()
+    ana.login.revoke(revocation)
+    const over = vi.fn()
+    new LoginExpiry(500).watch(ana, over)
+    expect(over).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(1)
+    expect(over.mock.calls).toEqual([[expect.objectContaining({ code: 401, message: sentence })]])
+  })
+
+  test('leaves alone what is over already', () => {
+    const ana = withLogin()
+    const over = vi.fn()
+    new LoginExpiry(500).watch(ana, over)()
+    ana.login.revoke(revocation)
+    expect(over).not.toHaveBeenCalled()
+  })
 })

@@ -1,5 +1,8 @@
 import type { Authentication } from '../identity/authenticator.ts'
+import type { Revocation } from '../identity/logins/login.ts'
+import type { Status } from '../kube/status.ts'
 import { after } from './deadline.ts'
+import { loginExpired, loginRevoked } from './session-endings.ts'
 
 interface OpenLogin {
   /** When the newest token that was seen of it expires, in milliseconds since the epoch. */
@@ -8,8 +11,9 @@ interface OpenLogin {
 }
 
 /**
- * Ends streams whose login is over: the token that opened it has expired, the grace is over too, and the same subject of
- * the same issuer has not come with a newer token since. Whoever was disabled or signed out cannot get one.
+ * Ends streams whose login is over. It was revoked; or the token that opened the stream has expired, the grace is over
+ * too, and the same subject of the same issuer has not come with a newer token since: whoever was disabled or signed out
+ * cannot get one.
  */
 export class LoginExpiry {
   readonly #graceMs: number
@@ -27,31 +31,51 @@ export class LoginExpiry {
     if (login !== undefined) login.expiresAtMs = Math.max(login.expiresAtMs, authentication.expiresAtMs)
   }
 
-  /** Calls back when the login that opened a stream is over. Returns the function that calls it off. */
-  watch(authentication: Authentication, onExpired: () => void): () => void {
+  /**
+   * Calls back, once, when the login that opened a stream is over, with what its person is to be told. Never before it
+   * returns. Returns the function that calls it off.
+   */
+  watch(authentication: Authentication, onOver: (status: Status) => void): () => void {
     const key = keyOf(authentication)
-    const login = this.#logins.get(key) ?? { expiresAtMs: 0, streams: 0 }
-    this.#logins.set(key, login)
-    login.streams += 1
+    const open = this.#logins.get(key) ?? { expiresAtMs: 0, streams: 0 }
+    this.#logins.set(key, open)
+    open.streams += 1
     this.seen(authentication)
-    let callOff: () => void
+    let watching = true
+    const stop = (): void => {
+      if (!watching) return
+      watching = false
+      stopWaiting()
+      stopListening()
+      open.streams -= 1
+      if (open.streams === 0) this.#logins.delete(key)
+    }
+    const over = (status: Status): void => {
+      stop()
+      onOver(status)
+    }
+    let stopWaiting = (): void => undefined
     const wait = (): void => {
-      const leftMs = login.expiresAtMs + this.#graceMs - Date.now()
-      callOff = after(leftMs, () => {
-        if (login.expiresAtMs + this.#graceMs > Date.now()) wait()
-        else onExpired()
+      stopWaiting = after(open.expiresAtMs + this.#graceMs - Date.now(), () => {
+        if (open.expiresAtMs + this.#graceMs > Date.now()) wait()
+        else over(loginExpired())
       })
     }
     wait()
-    let watching = true
-    return () => {
-      if (!watching) return
-      watching = false
-      callOff()
-      login.streams -= 1
-      if (login.streams === 0) this.#logins.delete(key)
-    }
+    const stopListening = onRevocation(authentication, (revocation) => {
+      over(loginRevoked(revocation))
+    })
+    return stop
   }
+}
+
+/** Calls back as soon as the login is revoked; soon when it was while what it asked for was on its way. */
+function onRevocation({ login }: Authentication, listener: (revocation: Revocation) => void): () => void {
+  if (login === undefined) return () => undefined
+  const tell = (): void => {
+    if (login.revocation !== null) listener(login.revocation)
+  }
+  return login.revocation === null ? login.onRevoked(tell) : after(0, tell)
 }
 
 function keyOf({ issuer, subject }: Authentication): string {

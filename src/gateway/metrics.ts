@@ -7,6 +7,15 @@ import type { SocketTable } from './socket-table.ts'
 const VERBS = new Set(['get', 'list', 'watch', 'create', 'update', 'patch', 'delete', 'deletecollection', 'head'])
 const SECONDS = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60]
 
+/** A certificate that a listener presents. */
+export interface CertificateOfListener {
+  readonly listener: string
+  /** First of the names that it is for. */
+  readonly host: string
+  /** Milliseconds since the epoch. */
+  readonly notAfterMs: number
+}
+
 /** The connector's figures, for one Prometheus registry of its own. */
 export class GatewayMetrics {
   readonly registry = new Registry()
@@ -56,6 +65,46 @@ export class GatewayMetrics {
       registers,
       collect() {
         this.set(state().failing ? 1 : 0)
+      },
+    })
+  }
+
+  /** The policies that are Kubernetes objects, and whether they are known as they are now. */
+  observePolicyObjects(
+    state: () => { readonly count: number; readonly refused: number; readonly stale: boolean },
+  ): void {
+    const registers = [this.registry]
+    new Gauge({
+      name: 'postern_policy_objects',
+      help: 'Policies that are Kubernetes objects, by whether they are accepted.',
+      labelNames: ['accepted'],
+      registers,
+      collect() {
+        const { count, refused } = state()
+        this.set({ accepted: 'true' }, count - refused)
+        this.set({ accepted: 'false' }, refused)
+      },
+    })
+    new Gauge({
+      name: 'postern_policy_objects_stale',
+      help: '1 while the policies that are Kubernetes objects cannot be read, and those last known stay in force.',
+      registers,
+      collect() {
+        this.set(state().stale ? 1 : 0)
+      },
+    })
+  }
+
+  /** When the certificates of the listeners end. */
+  observeCertificates(certificates: () => readonly CertificateOfListener[]): void {
+    new Gauge({
+      name: 'postern_certificate_not_after_seconds',
+      help: 'End of the certificate that a listener presents, in seconds since the epoch; host is the first that it is for.',
+      labelNames: ['listener', 'host'],
+      registers: [this.registry],
+      collect() {
+        this.reset()
+        for (const { listener, host, notAfterMs } of certificates()) this.set({ listener, host }, notAfterMs / 1_000)
       },
     })
   }

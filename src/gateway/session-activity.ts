@@ -1,4 +1,8 @@
-import type { PortForwardObserver, RemoteCommandObserver, RemoteCommandStream } from '../kube/session-decoder.ts'
+import type {
+  PortForwardObserver,
+  RemoteCommandObserver,
+  RemoteCommandStream,
+} from '../kube/session/session-decoder.ts'
 
 const NOTHING: ReadonlySet<RemoteCommandStream> = new Set()
 
@@ -47,6 +51,11 @@ export class SessionActivity {
 
   get receivedBytes(): number {
     return this.#receivedBytes
+  }
+
+  /** Bytes passed that cannot be told apart. */
+  unread(): void {
+    this.#lastMs = performance.now()
   }
 
   #count(isSent: boolean, byteLength: number): void {

@@ -1,3 +1,4 @@
+import { type Revocation, describeRevocation } from '../identity/logins/login.ts'
 import { type Status, failure } from '../kube/status.ts'
 import { renderObligedTime } from '../policy/obligations.ts'
 
@@ -17,6 +18,10 @@ export function sessionTooLong(durationMs: number, rule: string): Status {
 
 export function loginExpired(): Status {
   return failure(401, 'Unauthorized', 'the login that opened it expired; run the command again to go on')
+}
+
+export function loginRevoked(revocation: Revocation): Status {
+  return failure(401, 'Unauthorized', describeRevocation(revocation))
 }
 
 /** @param reason the new revision's. */

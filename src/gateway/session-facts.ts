@@ -29,7 +29,7 @@ export function sessionFacts(
     tty: isTrue(query, 'tty'),
     stdin: isTrue(query, 'stdin'),
     protocol: parts.upgrade.protocol,
-    subprotocol: parts.upgrade.subprotocols[0] ?? '',
+    subprotocol: '',
     username: sender.username,
     groups: sender.groups,
     impersonatedUsername: subject === sender ? '' : subject.username,

@@ -1,13 +1,14 @@
 import type { Duplex } from 'node:stream'
 import type { SessionFacts } from '../audit/recording/session-facts.ts'
 import type { SessionRecorder } from '../audit/recording/session-recorder.ts'
-import { type SessionDecoder, UndecodableError } from '../kube/session-decoder.ts'
+import { type SessionDecoder, UndecodableError } from '../kube/session/session-decoder.ts'
 import type { Status } from '../kube/status.ts'
 import { after } from './deadline.ts'
 import type { LiveSession } from './live-streams.ts'
 import { recordingFailed, sessionIdle, sessionTooLong, sessionUndecodable } from './session-endings.ts'
 import type { SessionActivity } from './session-activity.ts'
 import type { Authorized } from './stages.ts'
+import type { YoungGarbage } from './young-garbage.ts'
 
 /** How long the rest of a frame may take to pass before an ending is put behind it, in milliseconds. */
 const BOUNDARY_TIMEOUT_MS = 1_000
@@ -28,6 +29,8 @@ export interface SessionParts {
   readonly activity: SessionActivity
   /** Null when the session is not recorded. */
   readonly recorder: SessionRecorder | null
+  /** Told of every chunk that passes. */
+  readonly garbage: YoungGarbage
   /** Told once, when both sides are closed: why the gateway ended it, or an empty text. */
   readonly onClosed: (endedBy: string) => void
 }
@@ -44,6 +47,7 @@ export class Session implements LiveSession {
   readonly #upstream: Duplex
   readonly #activity: SessionActivity
   readonly #recorder: SessionRecorder | null
+  readonly #garbage: YoungGarbage
   readonly #onClosed: (endedBy: string) => void
   readonly #timers: (() => void)[] = []
   /** Null when what passes can no longer be read along. */
@@ -62,6 +66,7 @@ export class Session implements LiveSession {
     this.#decoder = parts.decoder
     this.#activity = parts.activity
     this.#recorder = parts.recorder
+    this.#garbage = parts.garbage
     this.#onClosed = parts.onClosed
   }
 
@@ -137,7 +142,9 @@ export class Session implements LiveSession {
   }
 
   readonly #fromClient = (chunk: Buffer): void => {
+    this.#garbage.add(chunk.length)
     if (this.#ending !== null) return
+    if (this.#decoder === null) this.#activity.unread()
     try {
       this.#decoder?.fromClient(chunk)
     } catch (error) {
@@ -149,8 +156,10 @@ export class Session implements LiveSession {
   }
 
   readonly #fromUpstream = (chunk: Buffer): void => {
+    this.#garbage.add(chunk.length)
     if (this.#told) return
     const decoder = this.#decoder
+    if (decoder === null) this.#activity.unread()
     const before = decoder?.bytesSinceBoundary
     try {
       decoder?.fromUpstream(chunk)

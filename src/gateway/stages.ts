@@ -1,5 +1,6 @@
 import type { Decision, Obligations } from '../policy/authorizer.ts'
 import type { Authentication } from '../identity/authenticator.ts'
+import type { PresentedCertificate } from '../identity/presented-certificate.ts'
 import type { ParsedRequest } from '../kube/parsed-request.ts'
 import type { RawHeaders } from '../kube/raw-headers.ts'
 import type { RequestHead } from '../kube/request-headers.ts'
@@ -20,6 +21,8 @@ export interface Received {
   readonly rawTarget: string
   /** Without HTTP/2 pseudo headers. */
   readonly headers: RawHeaders
+  /** What the client presented on the TLS connection; null when nothing, or when no certificates are taken. */
+  readonly certificate: PresentedCertificate | null
   /** Address of the client, without port: the first of the event's `sourceIPs`. */
   readonly sourceIP: string
   /** `upgrade` asks to switch protocols; `stream` is HTTP/2, whose bodies need no announced length. */

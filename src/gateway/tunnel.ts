@@ -2,27 +2,28 @@ import { randomUUID } from 'node:crypto'
 import type { Duplex } from 'node:stream'
 import type { SessionFacts } from '../audit/recording/session-facts.ts'
 import { type Query, isTrue } from '../kube/query.ts'
-import type { SessionDecoder } from '../kube/session-decoder.ts'
-import { createPortForwardDecoder, createRemoteCommandDecoder } from '../kube/session-decoders.ts'
+import type { SessionDecoder } from '../kube/session/session-decoder.ts'
+import { createPortForwardDecoder, createRemoteCommandDecoder } from '../kube/session/session-decoders.ts'
 import { type SessionKind, sessionKind } from '../kube/session-kind.ts'
 import { StatusError, failure } from '../kube/status.ts'
 import type { LiveStream, LiveStreams } from './live-streams.ts'
 import type { LoginExpiry } from './login-expiry.ts'
 import type { Recordings } from './recordings.ts'
 import { SessionActivity } from './session-activity.ts'
-import { loginExpired } from './session-endings.ts'
 import { sessionFacts } from './session-facts.ts'
 import { SessionRecording } from './session-recording.ts'
 import type { SessionSlots } from './session-slots.ts'
 import { Session } from './session.ts'
 import type { Authorized } from './stages.ts'
 import { type Switched, switchProtocols } from './switch-protocols.ts'
+import type { YoungGarbage } from './young-garbage.ts'
 
 /** What tunnels are made of. */
 export interface TunnelContext {
   readonly streams: LiveStreams
   readonly slots: SessionSlots
   readonly logins: LoginExpiry
+  readonly garbage: YoungGarbage
   /** Null when the connector keeps no recordings. */
   readonly recordings: Recordings | null
   /** From dialling to the 101, in milliseconds. */
@@ -58,14 +59,15 @@ async function openSession(
   const { username } = authentication.subject
   const { maxConcurrent = Infinity } = authorized.obligations
   await using undo = new AsyncDisposableStack()
-  const giveBack = context.slots.take(username, authorized.decision.rule, maxConcurrent)
-  undo.defer(giveBack)
   const record = demandedRecording(authorized)
   const facts = sessionFacts(authorized, { id: randomUUID(), kind, upgrade, record })
   const recording = new SessionRecording(facts, context.recordings, (error) => {
     context.onRecordingFailure(facts.auditId, error)
   })
   undo.defer(() => recording.discard())
+  // Undone before the recording, which takes its time: kubectl tries again, by SPDY, as soon as it is refused.
+  const giveBack = context.slots.take(username, authorized.decision.rule, maxConcurrent)
+  undo.defer(giveBack)
   if (record !== 'off') await recording.open(authorized.authenticated.socket.recordInput)
   const switched = await switchProtocols(authorized, client, context.upgradeTimeoutMs)
   if (switched === null) return
@@ -97,15 +99,17 @@ function startSession(
 ): void {
   const { audit, authentication } = authorized.authenticated
   const { recorder } = recording
+  recorder?.agreed(switched.subprotocol)
   const activity = new SessionActivity(recorder?.remoteCommand ?? null, recorder?.portForward ?? null)
   const session = new Session({
     authorized,
-    facts,
+    facts: { ...facts, subprotocol: switched.subprotocol },
     client,
     upstream: switched.upstream,
     decoder: createDecoder(authorized, kind, switched, activity),
     activity,
     recorder,
+    garbage: context.garbage,
     onClosed(endedBy) {
       giveBack()
       forget()
@@ -122,8 +126,8 @@ function startSession(
   context.settle(settled.promise)
   recording.observedBy(session)
   const forget = context.streams.addSession(session)
-  const callOff = context.logins.watch(authentication, () => {
-    session.end(loginExpired())
+  const callOff = context.logins.watch(authentication, (status) => {
+    session.end(status)
   })
   audit.opened(facts.id)
   audit.started(101)
@@ -168,8 +172,8 @@ async function openRelay(authorized: Authorized, client: Duplex, context: Tunnel
     },
   }
   const forget = context.streams.add(stream)
-  const callOff = context.logins.watch(authentication, () => {
-    stream.end(loginExpired())
+  const callOff = context.logins.watch(authentication, (status) => {
+    stream.end(status)
   })
   let open = 2
   const closed = (other: Duplex) => () => {
@@ -203,5 +207,6 @@ function demandedRecording({ obligations, authenticated }: Authorized): 'require
 }
 
 function forwardedPorts(query: Query): readonly number[] {
-  return query.filter(({ name }) => name === 'ports').flatMap(({ value }) => value.split(',').map(Number))
+  const texts = query.filter(({ name }) => name === 'ports').flatMap(({ value }) => value.split(','))
+  return texts.map((text) => (/^\d{1,5}$/.test(text) ? Number(text) : NaN))
 }

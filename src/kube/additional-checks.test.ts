@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { creationChecks, escalationChecks } from './additional-checks.ts'
+import { creationChecks, escalationChecks, policyChecks } from './additional-checks.ts'
 import { parseRequest } from './parsed-request.ts'
 
 const asked = (method: string, target: string, contentType = '') => {
   const { requestInfo } = parseRequest(method, target)
   const headers = contentType === '' ? [] : ['Content-Type', contentType]
-  return [...creationChecks(requestInfo, headers), ...escalationChecks(requestInfo)].map(
+  return [...creationChecks(requestInfo, headers), ...policyChecks(requestInfo), ...escalationChecks(requestInfo)].map(
     ({ verb, resource, subresource, namespace, name }) =>
       [verb, subresource === '' ? resource : `${resource}/${subresource}`, namespace, name]
         .filter((part) => part !== '')
@@ -15,6 +15,7 @@ const asked = (method: string, target: string, contentType = '') => {
 
 const RBAC = '/apis/rbac.authorization.k8s.io/v1'
 const CERTIFICATES = '/apis/certificates.k8s.io/v1'
+const POSTERN = '/apis/postern.dev/v1alpha1'
 const CORE = '/api/v1/namespaces/shop'
 
 describe('a request that may make an object', () => {
@@ -56,6 +57,14 @@ describe('a request that may hand out rights', () => {
     ['GET', `${CERTIFICATES}/certificatesigningrequests/c/approval`, []],
     ['PUT', `/apis/example.com/v1/certificatesigningrequests/c/approval`, []],
     ['POST', `/certificates.k8s.io/certificatesigningrequests`, []],
+    ['POST', `${POSTERN}/clusterposternpolicies`, ['escalate clusterposternpolicies']],
+    ['PUT', `${POSTERN}/namespaces/shop/posternpolicies/p`, ['escalate posternpolicies shop p']],
+    ['PATCH', `${POSTERN}/namespaces/shop/posternpolicies/p`, ['escalate posternpolicies shop p']],
+    ['DELETE', `${POSTERN}/clusterposternpolicies/p`, ['escalate clusterposternpolicies p']],
+    ['DELETE', `${POSTERN}/namespaces/shop/posternpolicies`, ['escalate posternpolicies shop']],
+    ['PATCH', `${POSTERN}/clusterposternpolicies/p/status`, []],
+    ['GET', `${POSTERN}/clusterposternpolicies/p`, []],
+    ['POST', `/apis/example.com/v1/clusterposternpolicies`, []],
   ])('%s %s needs %j', (method, target, expected) => {
     expect(asked(method, target)).toEqual(expected)
   })

@@ -23,6 +23,8 @@ const SIGNER_VERBS: ReadonlyMap<string, string> = new Map([
   ['clustertrustbundles', 'attest'],
   ['podcertificaterequests/status', 'sign'],
 ])
+const POLICY_GROUP = 'postern.dev'
+const POLICY_RESOURCES: ReadonlySet<string> = new Set(['clusterposternpolicies', 'posternpolicies'])
 const WRITES: ReadonlySet<string> = new Set(['create', 'update', 'patch'])
 const APPLY_PATCH = /^application\/apply-patch\+(?:yaml|cbor)\s*(?:;|$)/i
 
@@ -64,6 +66,16 @@ export function escalationChecks(info: RequestInfo): readonly RequestInfo[] {
   if (!info.isResourceRequest || !WRITES.has(info.verb)) return []
   if (info.apiGroup === RBAC_GROUP) return rbacChecks(info)
   return info.apiGroup === CERTIFICATES_GROUP ? certificateChecks(info) : []
+}
+
+/**
+ * What is asked so that nobody hands out more by a policy object than they have: `escalate` of the same, for a write of
+ * one or its removal, since a rule may deny. Kubernetes knows nothing of it, so it is asked whoever Kubernetes sees.
+ */
+export function policyChecks(info: RequestInfo): readonly RequestInfo[] {
+  if (!info.isResourceRequest || info.apiGroup !== POLICY_GROUP || info.subresource !== '') return []
+  const changes = WRITES.has(info.verb) || info.verb === 'delete' || info.verb === 'deletecollection'
+  return changes && POLICY_RESOURCES.has(info.resource) ? [{ ...info, verb: 'escalate' }] : []
 }
 
 function rbacChecks(info: RequestInfo): readonly RequestInfo[] {

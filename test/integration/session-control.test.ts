@@ -275,4 +275,16 @@ describe('a session that is recorded as far as can be', () => {
     await expect.poll(async () => (await manifests())[0]?.state).toBe('complete')
     expect((await manifests())[0]?.incomplete).not.toBe('')
   })
+
+  it('is not idle while bytes pass that cannot be read', async () => {
+    await start('{ record: best-effort, idleTimeout: 1s }')
+    const client = await exec()
+    const started = performance.now()
+    const typing = setInterval(() => client.socket.write(Buffer.from([0xc2, 0x81, 0, 0, 0, 0, 0])), 100)
+    setTimeout(() => {
+      clearInterval(typing)
+    }, 1_500)
+    await client.closed
+    expect(performance.now() - started).toBeGreaterThan(2_400)
+  })
 })

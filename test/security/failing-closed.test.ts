@@ -51,16 +51,18 @@ describe.each(PROTOCOLS)('over %s', (protocol) => {
 })
 
 describe('without the keys of the issuer', () => {
-  const attacked = attackedGateway({ policy: EVERYTHING })
+  const attacked = attackedGateway({
+    policy: EVERYTHING,
+    stage(_apiServer, issuer) {
+      for (const path of ['/keys', '/.well-known/openid-configuration'])
+        issuer.staged.set(path, (_request, response) => response.writeHead(500).end())
+    },
+  })
   const UNAVAILABLE: Refusal = { code: 503, reason: 'ServiceUnavailable' }
 
   test('nobody is let in', async () => {
-    const { issuer } = attacked.gateway
-    issuer.staged.set('/keys', (_request, response) => response.writeHead(500).end())
-    issuer.staged.set('/.well-known/openid-configuration', (_request, response) => response.writeHead(500).end())
-    const token = await issuer.sign({}, { header: { kid: 'a-key-that-was-never-seen' } })
     for (const protocol of PROTOCOLS) {
-      const answer = await attacked.send(protocol, { target: `${NAMESPACE}/pods`, token })
+      const answer = await attacked.send(protocol, { target: `${NAMESPACE}/pods` })
       await attacked.expectRefused(answer, UNAVAILABLE)
     }
   })

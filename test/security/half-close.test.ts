@@ -4,6 +4,8 @@ import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING, NAMESPACE } from '../support/attacked-gateway.ts'
+import { SPDY, WEBSOCKET, keptOf, openExec } from '../support/attacked-sessions.ts'
+import { clientFrame, data, frame } from '../support/session-bytes.ts'
 
 // Attack D19.
 //
@@ -94,5 +96,65 @@ describe.each(TRANSPORTS)('over %s', (_, method, lines, switched) => {
     again.upstream.destroy()
     await once(again.client.resume(), 'close')
     expect(attacked.seen).toHaveLength(2)
+  })
+})
+
+describe('with its recording required', () => {
+  const recorded = attackedGateway({ policy: EVERYTHING, recordings: { store: { directory: 'recordings' } } })
+
+  const frames = (bytes: Buffer, toFrame: (part: Buffer) => Buffer): Buffer => {
+    const parts: Buffer[] = []
+    for (let at = 0; at < bytes.length; at += 30_011) parts.push(toFrame(bytes.subarray(at, at + 30_011)))
+    return Buffer.concat(parts)
+  }
+  const sha256 = (bytes: Buffer): string => `sha256:${hash(bytes)}`
+
+  test.each([
+    ['SPDY', SPDY],
+    ['a WebSocket', WEBSOCKET],
+  ])('over %s all that either side sent before it ended arrives, and is in the account', async (_, protocol) => {
+    const [typed, said] = [randomBytes(BYTES / 2), randomBytes(BYTES / 2)]
+    const session = await openExec(recorded, protocol)
+    const isSpdy = protocol === SPDY
+    const fromClient = Buffer.concat([
+      frames(typed, session.stdin),
+      isSpdy ? data(3, '', 1) : clientFrame(2, Buffer.from([255, 0])),
+    ])
+    const success = '{"metadata":{},"status":"Success"}'
+    const fromUpstream = Buffer.concat([
+      frames(said, session.stdout),
+      isSpdy ? data(1, success, 1) : frame(2, `\x03${success}`),
+      isSpdy ? data(5, '', 1) : frame(8, Buffer.from([0x03, 0xe8])),
+    ])
+    const [atUpstream, atClient] = [createHash('sha256'), createHash('sha256')]
+    session.upstream.on('data', (chunk: Buffer) => atUpstream.update(chunk))
+    session.client.on('data', (chunk: Buffer) => atClient.update(chunk))
+    session.client.write(fromClient)
+    await expect.poll(() => session.passedBytes() - session.prologue.length).toBe(fromClient.length)
+    session.upstream.end(fromUpstream)
+    await session.closed
+    expect(atUpstream.digest('hex')).toBe(hash(fromClient))
+    expect(atClient.digest('hex')).toBe(hash(fromUpstream))
+    const { manifest } = await keptOf(recorded, session)
+    expect(manifest).toMatchObject({
+      state: 'complete',
+      incomplete: '',
+      outcome: { exitCode: 0, endedBy: '' },
+      streams: { stdin: typed.length, stdout: said.length },
+    })
+    expect(manifest.elided.map(({ stream, hash: kept }) => [stream, kept])).toEqual(
+      expect.arrayContaining([
+        ['stdin', sha256(typed)],
+        ['stdout', sha256(said)],
+      ]),
+    )
+  })
+
+  test('what a client sent before it ended arrives, and is recorded', async () => {
+    const session = await openExec(recorded, SPDY)
+    session.client.end(session.stdin('last line\n'))
+    await session.closed
+    expect(session.passed().equals(Buffer.concat([session.prologue, session.stdin('last line\n')]))).toBe(true)
+    expect((await keptOf(recorded, session)).manifest).toMatchObject({ state: 'complete', streams: { stdin: 10 } })
   })
 })

@@ -44,6 +44,28 @@ describe('refused is', () => {
   })
 })
 
+describe('refused is over SPDY', () => {
+  const members = (count: number): string => Array.from({ length: count }, (_, i) => `p${i}`).join()
+  test.each([
+    ['only protocols that nobody knows', ['chat']],
+    ['a protocol that is an object’s', ['__proto__, constructor, toString']],
+    ['a protocol of the other transport', ['v4.base64.channel.k8s.io']],
+    ['a long protocol', ['a'.repeat(10_000)]],
+    ['many protocols', [members(500)]],
+    ['many on lines of their own', Array.from({ length: 17 }, (_, i) => `p${i}`)],
+    ['blanks by the thousand', [`a${' '.repeat(30_000)}b`]],
+    ['commas by the thousand', [`${','.repeat(30_000)}\x00`]],
+  ])('%s', async (_, values) => {
+    const lines = values.map((value) => `X-Stream-Protocol-Version: ${value}`)
+    const start = performance.now()
+    const head = attacked.head('POST', EXEC, ['Connection: Upgrade', 'Upgrade: SPDY/3.1', ...lines])
+    const { statusCode } = await attacked.writeOnce(head)
+    expect(statusCode).toBe(400)
+    expect(attacked.seen).toEqual([])
+    expect(performance.now() - start).toBeLessThan(2_000)
+  })
+})
+
 test('extensions are never asked for', async () => {
   const lines = ['Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits, __proto__; constructor=1']
   await attacked.writeOnce(handshake([KEY, VERSION, SUBPROTOCOL, ...lines]))

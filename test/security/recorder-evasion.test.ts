@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { constants } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import type { SessionProtocol } from '../../src/kube/session-decoder.ts'
+import type { SessionProtocol } from '../../src/kube/session/session-decoder.ts'
 import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE } from '../support/attacked-gateway.ts'
 import {
   CHANNELS_FORWARD,
@@ -121,7 +121,8 @@ const WEBSOCKET_EVASIONS: readonly (readonly [string, Evasion])[] = [
   ['a compressed message (RSV1)', () => clientFrame(2, `\0${HIDDEN}`, { reserved: 0x40 })],
   ['RSV2', () => clientFrame(2, `\0${HIDDEN}`, { reserved: 0x20 })],
   ['RSV3', () => clientFrame(2, `\0${HIDDEN}`, { reserved: 0x10 })],
-  ['a message that is not masked', () => frame(2, `\0${HIDDEN}`)],
+  // Its first bytes, taken for a masking key, would leave a message for stdin.
+  ['a message that is not masked', () => frame(2, `\0abc\0${HIDDEN}`)],
   [
     'a channel byte of its own fragment',
     () => Buffer.concat([clientFrame(2, '\0', { isPart: true }), clientFrame(0, HIDDEN)]),
@@ -162,12 +163,16 @@ describe.each<[string, SessionProtocol, readonly (readonly [string, Evasion])[]]
   ['SPDY', SPDY, SPDY_EVASIONS],
   ['a WebSocket', WEBSOCKET, WEBSOCKET_EVASIONS],
 ])('over %s', (_protocol, protocol, evasions) => {
-  describe.each(['exec', 'attach'])('%s ends with a Status, and nothing was passed of', (subresource) => {
-    test.each(evasions)('%s', async (_evasion, evasion) => {
+  // The same bytes mean the same in both, so that the second needs only a few of them.
+  describe.each<[string, typeof evasions]>([
+    ['exec', evasions],
+    ['attach', evasions.slice(0, 6)],
+  ])('%s ends with a Status, and nothing was passed of', (subresource, some) => {
+    test.each(some)('%s', async (_evasion, evasion) => {
       const target = EXEC.replace('exec', subresource)
       const session = await openExec(attacked, protocol, { target })
       await relay(session, 'upstream', session.stdout('prompt'))
-      session.client.write(Buffer.concat([evasion(session.spdy), session.stdin(HIDDEN)]))
+      session.client.write(evasion(session.spdy))
       session.client.write(session.stdin(HIDDEN))
       const message = await endingOf(session, protocol)
       expect(message).toMatch(UNREADABLE)

@@ -1,7 +1,9 @@
 import { once } from 'node:events'
 import type { Duplex } from 'node:stream'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING, NAMESPACE } from '../support/attacked-gateway.ts'
+import { SPDY as SPDY_EXEC, WEBSOCKET, keptOf, openExec } from '../support/attacked-sessions.ts'
+import { retainedBytes } from '../support/retained-memory.ts'
 
 // Attack D18.
 //
@@ -20,8 +22,8 @@ const SWITCHED =
 /** Writes until nothing more is taken for a while, and gives the bytes that were. */
 async function fill(
   sink: Duplex | { write(chunk: Buffer): boolean; once(event: 'drain', f: () => void): unknown },
+  chunk: Buffer = Buffer.alloc(MEGABYTE / 4),
 ): Promise<number> {
-  const chunk = Buffer.alloc(MEGABYTE / 4)
   let written = 0
   for (;;) {
     written += chunk.length
@@ -110,3 +112,40 @@ test.each(['HTTP/1.1', 'HTTP/2'])(
     }
   },
 )
+
+describe('with its recording required', () => {
+  const recorded = attackedGateway({ policy: EVERYTHING, recordings: { store: { directory: 'recordings' } } })
+  const TEXT = Buffer.alloc(MEGABYTE / 4, 'one line of many\n')
+  /** What sockets hold is not here; what is kept for the recording, and is under way, is. */
+  const MOST_RETAINED = 16 * MEGABYTE
+
+  test.each([
+    ['SPDY', SPDY_EXEC],
+    ['a WebSocket', WEBSOCKET],
+  ])('a session over %s whose client does not read takes no more from the API server', async (_, protocol) => {
+    const session = await openExec(recorded, protocol)
+    session.client.pause()
+    const before = retainedBytes()
+    const taken = await fill(session.upstream, session.stdout(TEXT))
+    expect(taken).toBeLessThan(MOST_UNDER_WAY)
+    expect(retainedBytes() - before).toBeLessThan(MOST_RETAINED)
+    session.client.destroy()
+    await session.closed
+    // All that was recorded is what was relayed, and no more of it than went through.
+    expect((await keptOf(recorded, session)).manifest.streams.stdout).toBeLessThanOrEqual(taken)
+  })
+
+  test.each([
+    ['SPDY', SPDY_EXEC],
+    ['a WebSocket', WEBSOCKET],
+  ])('a session over %s whose API server does not read takes no more from the client', async (_, protocol) => {
+    const session = await openExec(recorded, protocol)
+    session.upstream.pause()
+    const before = retainedBytes()
+    expect(await fill(session.client, session.stdin(TEXT))).toBeLessThan(MOST_UNDER_WAY)
+    expect(retainedBytes() - before).toBeLessThan(MOST_RETAINED)
+    session.client.destroy()
+    session.upstream.destroy()
+    await session.closed
+  })
+})

@@ -1,5 +1,6 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING, NAMESPACE, UNAUTHORIZED, valuesOf } from '../support/attacked-gateway.ts'
+import { WEBSOCKET, keptIds, keptOf, openSession, relay, stdout } from '../support/attacked-sessions.ts'
 
 // Attacks B6, D16.
 //
@@ -56,4 +57,31 @@ test('an API server that chooses what was not offered is cut off', async () => {
   expect(answer.statusCode).toBe(502)
   expect(JSON.stringify(answer)).not.toContain('base64url')
   expect(attacked.seen.map((seen) => valuesOf(seen, 'sec-websocket-protocol'))).toEqual([['v5.channel.k8s.io']])
+})
+
+describe('with its recording required', () => {
+  const recorded = attackedGateway({ policy: EVERYTHING, recordings: { store: { directory: 'recordings' } } })
+
+  test('one that is refused leaves no recording', async () => {
+    const token = `${PREFIX}${Buffer.from(recorded.gateway.token).toString('base64url')}`
+    await recorded.expectRefused(await recorded.writeOnce(webSocket([`v5.channel.k8s.io, ${token}`], '')), UNAUTHORIZED)
+    expect(await keptIds(recorded)).toEqual([])
+  })
+
+  test('a secret in a subprotocol that nobody knows is in no part of the account, nor sent on', async () => {
+    const secret = 'correct-horse-battery-staple'
+    const session = await openSession(recorded, {
+      ...WEBSOCKET,
+      target: `${EXEC}&stdout=true`,
+      lines: [`Sec-WebSocket-Protocol: bearer.${secret}`, `Sec-WebSocket-Protocol: base64url.bearer.${secret}`],
+    })
+    await relay(session, 'upstream', stdout('out\n'))
+    session.client.destroy()
+    await session.closed
+    const kept = await keptOf(recorded, session)
+    const told = [session.head, kept.event, kept.manifest, kept.cast, recorded.gateway.log, recorded.seen]
+    expect(JSON.stringify(told)).not.toContain(secret)
+    expect(JSON.stringify(told)).not.toContain(recorded.gateway.token)
+    expect(kept.manifest.session.subprotocol).toBe('v5.channel.k8s.io')
+  })
 })

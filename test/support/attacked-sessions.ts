@@ -1,11 +1,10 @@
-import { once } from 'node:events'
 import { readFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Duplex } from 'node:stream'
 import type { TLSSocket } from 'node:tls'
 import { expect } from 'vitest'
 import type { RecordingManifest } from '../../src/audit/recording/recording-manifest.ts'
-import type { SessionProtocol } from '../../src/kube/session-decoder.ts'
+import type { SessionProtocol } from '../../src/kube/session/session-decoder.ts'
 import { type AttackedGateway, NAMESPACE } from './attacked-gateway.ts'
 import { SpdyWriter, clientFrame, data, frame } from './session-bytes.ts'
 import type { AuditEvent } from './staged-gateway.ts'
@@ -23,6 +22,9 @@ export const CHANNELS_FORWARD: SessionProtocol = { protocol: 'websocket', subpro
 
 /** An exec whose stdin is piped in. */
 export const EXEC = `${NAMESPACE}/pods/web/exec?command=sh&stdin=true&stdout=true`
+
+/** How much is kept of what a client sends, in bytes, so that the memory of the gateway can be told from that of a test. */
+const MAX_KEPT_BYTES = 256 * 1024
 
 export interface SessionRequest extends SessionProtocol {
   readonly target: string
@@ -43,7 +45,9 @@ export interface AttackedSession {
   readonly auditId: string
   /** Behind the head. */
   readonly received: () => Buffer
+  /** Nothing once it is more than {@link MAX_KEPT_BYTES}. */
   readonly passed: () => Buffer
+  readonly passedBytes: () => number
   /** Both sides are closed. */
   readonly closed: Promise<unknown>
 }
@@ -89,7 +93,7 @@ export async function openSession(attacked: AttackedGateway, request: SessionReq
     }
   })
   const client = await attacked.connect()
-  const gone = once(client, 'close')
+  const gone = closeOf(client)
   let received = Buffer.alloc(0)
   const switched = new Promise<number>((resolve, reject) => {
     client.on('data', (chunk: Buffer) => {
@@ -106,26 +110,42 @@ export async function openSession(attacked: AttackedGateway, request: SessionReq
   const head = received.toString('latin1', 0, headLength)
   if (!head.startsWith('HTTP/1.1 101 ')) throw new Error(`no session: ${received.toString()}`)
   const upstream = await joined
-  const parts: Buffer[] = []
-  upstream.on('data', (chunk: Buffer) => parts.push(chunk))
-  const closed = Promise.all([gone, upstream.destroyed ? undefined : once(upstream, 'close')])
+  let passed: Buffer[] = []
+  let passedBytes = 0
+  upstream.on('data', (chunk: Buffer) => {
+    passedBytes += chunk.length
+    if (passedBytes <= MAX_KEPT_BYTES) passed.push(chunk)
+    else passed = []
+  })
+  const closed = Promise.all([gone, closeOf(upstream)])
   return {
     client,
     upstream,
     head,
     auditId: /^audit-id: (.*)$/im.exec(head)?.[1]?.trim() ?? '',
     received: () => received.subarray(headLength),
-    passed: () => Buffer.concat(parts),
+    passed: () => Buffer.concat(passed),
+    passedBytes: () => passedBytes,
     closed,
   }
 }
 
+/** However it closes: a reset is a close, too. */
+function closeOf(side: Duplex): Promise<void> {
+  return new Promise((resolve) => {
+    if (side.closed) resolve()
+    else side.once('close', resolve)
+  })
+}
+
 /** Sends from one side, and waits until the other has all of it. */
 export async function relay(session: AttackedSession, from: 'client' | 'upstream', bytes: Uint8Array): Promise<void> {
-  const [sender, arrived] = from === 'client' ? [session.client, session.passed] : [session.upstream, session.received]
-  const before = arrived().length
+  const isClient = from === 'client'
+  const arrived = (): number => (isClient ? session.passedBytes() : session.received().length)
+  const before = arrived()
+  const sender = isClient ? session.client : session.upstream
   sender.write(bytes)
-  await expect.poll(() => arrived().length - before, { interval: 3 }).toBe(bytes.length)
+  await expect.poll(() => arrived() - before, { timeout: 10_000, interval: 3 }).toBe(bytes.length)
 }
 
 /** What was kept of a session that is over. */
@@ -148,7 +168,7 @@ export async function keptOf(attacked: AttackedGateway, { auditId }: { auditId: 
 }
 
 /** The output in an asciicast. */
-export function shownBy(cast: string): string {
+function shownBy(cast: string): string {
   const [, ...events] = cast.trimEnd().split('\n')
   return events
     .map((line) => JSON.parse(line) as [number, string, string])
@@ -162,13 +182,30 @@ export async function keptIds(attacked: AttackedGateway): Promise<string[]> {
   return names.filter((name) => /^[\da-f]{8}-[\da-f-]{27}$/.test(name))
 }
 
-/** The message of the Status with which a session ended, behind which the protocol has to be closed. */
-export function endingOf(session: AttackedSession, { protocol }: SessionProtocol): string {
-  const text = session.received().toString('latin1')
-  const json =
-    protocol === 'SPDY/3.1'
-      ? /(\{"kind":"Status".*\})\n.*\x80\x03\x00\x07\x00\x00\x00\x08.{8}$/su.exec(text)?.[1]
-      : /\x03(\{"kind":"Status".*\})\n\x88\x02\x03\xe8$/su.exec(text)?.[1]
+/** What closes a connection, for a client: a GOAWAY frame up to its last stream id, or a close frame with code 1000. */
+const CLOSINGS = {
+  'SPDY/3.1': { bytes: '\x80\x03\x00\x07\x00\x00\x00\x08', behind: 8 },
+  websocket: { bytes: '\x88\x02\x03\xe8', behind: 0 },
+} as const
+
+/** Waits for the end of a session, which its client takes part in, and gives what came before the protocol's close. */
+export async function closingOf(session: AttackedSession, { protocol }: SessionProtocol): Promise<string> {
+  const { bytes, behind } = CLOSINGS[protocol]
+  const closing = (): string | undefined => {
+    const text = session.received().toString('latin1')
+    const at = text.length - behind - bytes.length
+    return at >= 0 && text.startsWith(bytes, at) ? text.slice(0, at) : undefined
+  }
+  await expect.poll(closing, { timeout: 10_000, interval: 3 }).toBeDefined()
+  session.client.end()
+  await session.closed
+  return closing() ?? ''
+}
+
+/** The same of an exec or attach: the message of the Status that came last. */
+export async function endingOf(session: AttackedSession, protocol: SessionProtocol): Promise<string> {
+  const text = await closingOf(session, protocol)
+  const json = /\{"kind":"Status".*\}(?=\n)/su.exec(text)?.[0]
   if (json === undefined) throw new Error(`no ending: ${JSON.stringify(text.slice(-300))}`)
   const status = JSON.parse(json) as { status: string; message: string }
   expect(status.status).toBe('Failure')

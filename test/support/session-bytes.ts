@@ -1,5 +1,5 @@
 import { constants, deflateRawSync } from 'node:zlib'
-import { SPDY_DICTIONARY } from '../../src/kube/spdy-dictionary.ts'
+import { SPDY_DICTIONARY } from '../../src/kube/session/spdy-dictionary.ts'
 
 /** Writes the frames of one direction of a SPDY/3.1 connection, well-formed or not. */
 export class SpdyWriter {

@@ -17,11 +17,14 @@ test('connections are listed with what they carried', () => {
   ])
 })
 
-test('connections beyond the bound are counted', () => {
+test('connections beyond the bound are counted, and known while they are open', () => {
   const account = new ForwardAccount()
   for (let i = 1; i <= 10_003; i++) account.opened(i, 80, 0)
   account.passed(10_002, 'sent', 5)
   expect(account.listed).toHaveLength(10_000)
   expect(account.dropped).toBe(3)
-  expect(account.closed(10_002, 1)).toBeUndefined()
+  expect(account.closed(10_002, 1)).toMatchObject({ port: 80, sentBytes: 5, closedAtMs: 1 })
+  expect(account.closed(10_002, 2)).toBeUndefined()
+  account.passed(10_002, 'sent', 5)
+  expect([...account.unlisted.keys()]).toEqual([10_001, 10_003])
 })

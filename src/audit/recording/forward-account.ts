@@ -15,50 +15,56 @@ interface Connection {
   error: string
 }
 
-/** The account of what a port-forward carried. Connections beyond the bound are counted and no more. */
+/** The account of what a port-forward carried. Connections beyond the bound are known only while they are open. */
 export class ForwardAccount {
-  readonly #connections = new Map<number, Connection>()
+  readonly #listed = new Map<number, Connection>()
+  readonly #unlisted = new Map<number, Connection>()
   #dropped = 0
 
   opened(connection: number, port: number, atMs: number): void {
-    if (this.#connections.size === MAX_CONNECTIONS) this.#dropped++
+    const account = { port, sentBytes: 0, receivedBytes: 0, openedAtMs: atMs, closedAtMs: null, error: '' }
+    if (this.#listed.size < MAX_CONNECTIONS) this.#listed.set(connection, account)
     else {
-      this.#connections.set(connection, {
-        port,
-        sentBytes: 0,
-        receivedBytes: 0,
-        openedAtMs: atMs,
-        closedAtMs: null,
-        error: '',
-      })
+      this.#dropped++
+      this.#unlisted.set(connection, account)
     }
   }
 
   passed(connection: number, direction: 'sent' | 'received', byteLength: number): void {
-    const listed = this.#connections.get(connection)
-    if (listed === undefined) return
-    if (direction === 'sent') listed.sentBytes += byteLength
-    else listed.receivedBytes += byteLength
+    const account = this.#find(connection)
+    if (account === undefined) return
+    if (direction === 'sent') account.sentBytes += byteLength
+    else account.receivedBytes += byteLength
   }
 
   failed(connection: number, message: string): void {
-    const listed = this.#connections.get(connection)
-    if (listed !== undefined) listed.error = (listed.error + message).slice(0, MAX_ERROR_CHARS)
+    const account = this.#find(connection)
+    if (account !== undefined) account.error = (account.error + message).slice(0, MAX_ERROR_CHARS)
   }
 
-  /** Returns its account; undefined when it is not listed, or was closed before. */
+  /** Returns its account; undefined when it was closed before. */
   closed(connection: number, atMs: number): ForwardedConnection | undefined {
-    const listed = this.#connections.get(connection)
-    if (listed?.closedAtMs !== null) return undefined
-    listed.closedAtMs = atMs
-    return listed
+    const account = this.#find(connection)
+    if (account?.closedAtMs !== null) return undefined
+    account.closedAtMs = atMs
+    this.#unlisted.delete(connection)
+    return account
   }
 
   get listed(): readonly ForwardedConnection[] {
-    return [...this.#connections.values()]
+    return [...this.#listed.values()]
+  }
+
+  /** Those that are open and not listed, by their numbers. */
+  get unlisted(): ReadonlyMap<number, ForwardedConnection> {
+    return this.#unlisted
   }
 
   get dropped(): number {
     return this.#dropped
+  }
+
+  #find(connection: number): Connection | undefined {
+    return this.#listed.get(connection) ?? this.#unlisted.get(connection)
   }
 }

@@ -6,7 +6,7 @@ import { pieces, splits } from '../../../test/support/split-streams.ts'
 import { newManifest } from '../../../test/support/recordings.ts'
 import { openRecorder, type RecorderOptions } from './recorder.ts'
 import type { RecordingManifest } from './recording-manifest.ts'
-import type { RecordingStore } from './recording-store.ts'
+import type { RecordingStore } from '../recording-store/recording-store.ts'
 import type { SessionFacts } from './session-facts.ts'
 import type { SessionRecorder } from './session-recorder.ts'
 
@@ -257,6 +257,21 @@ test('a port-forward is an account of its connections', async () => {
     { port: 5432, sentBytes: 10, receivedBytes: 20, openedAtMs: 0, closedAtMs: 1500, error: 'refused' },
   ])
   expect(store.events).toEqual([[1.5, 'm', 'Connection 1 to port 5432: 10 bytes sent, 20 received, failed: refused']])
+})
+
+test('connections that a manifest does not list are told all the same, the open ones at the end', async () => {
+  const { store, recorder } = await staged({ kind: 'portforward', tty: false })
+  for (let i = 1; i <= 10_002; i++) {
+    recorder.portForward.opened(i, i > 10_000 ? 22 : 80)
+    recorder.portForward.passed(i, 'sent', 6)
+    if (i < 10_002) recorder.portForward.closed(i)
+  }
+  await recorder.finish('')
+  expect(store.kept).toMatchObject({ droppedConnections: 2 })
+  expect(store.events.slice(-2).map(([, , text]) => text)).toEqual([
+    'Connection 10001 to port 22: 6 bytes sent, 0 received',
+    'Connection 10002 to port 22: 6 bytes sent, 0 received',
+  ])
 })
 
 test('why it ended, and from where on it is incomplete, stand in it', async () => {

@@ -1,5 +1,9 @@
 import { performance } from 'node:perf_hooks'
-import type { PortForwardObserver, RemoteCommandObserver, RemoteCommandStream } from '../../kube/session-decoder.ts'
+import type {
+  PortForwardObserver,
+  RemoteCommandObserver,
+  RemoteCommandStream,
+} from '../../kube/session/session-decoder.ts'
 import { CastWriter } from './cast-writer.ts'
 import { redactCommand } from './command-line.ts'
 import { ExitStatusReader } from './exit-status.ts'
@@ -8,7 +12,7 @@ import { InputMasking } from './input-masking.ts'
 import { PipedInput } from './piped-input.ts'
 import { PipedStream, type PipedStreamObserver } from './piped-stream.ts'
 import type { CopiedFile, ForwardedConnection, RecordingManifest } from './recording-manifest.ts'
-import type { RecordingStore, RecordingWriter } from './recording-store.ts'
+import type { RecordingStore, RecordingWriter } from '../recording-store/recording-store.ts'
 import type { SessionFacts } from './session-facts.ts'
 import type { SessionRecorder } from './session-recorder.ts'
 import { archiveOffset } from './archive-offset.ts'
@@ -96,14 +100,14 @@ class Recorder implements SessionRecorder {
   readonly portForward: PortForwardObserver
 
   readonly #options: RecorderOptions
-  readonly #opening: RecordingManifest
+  #opening: RecordingManifest
   readonly #writer: RecordingWriter
   readonly #cast: CastWriter
   readonly #now: () => number
   readonly #startedAt: number
   readonly #streams: Partial<Record<Counted, number>> = {}
   readonly #sizes = new TerminalSizeReader()
-  readonly #exitStatus: ExitStatusReader
+  #exitStatus: ExitStatusReader
   readonly #forward = new ForwardAccount()
   readonly #masking: InputMasking
   /** For a session with a terminal; each tells its streams' text. */
@@ -197,6 +201,11 @@ class Recorder implements SessionRecorder {
     return this.#cast.backlogged && !this.#failed && this.#finished === null
   }
 
+  agreed(subprotocol: string): void {
+    this.#opening = { ...this.#opening, session: { ...this.#opening.session, subprotocol } }
+    this.#exitStatus = new ExitStatusReader(subprotocol)
+  }
+
   incomplete(reason: string): void {
     if (this.#finished !== null || this.#incomplete !== '') return
     this.#incomplete = reason
@@ -228,6 +237,9 @@ class Recorder implements SessionRecorder {
     if (this.#timer !== null) clearTimeout(this.#timer)
     for (const stream of ['stdin', 'stdout', 'stderr'] as const) this.#end(stream)
     const atMs = this.#elapsed()
+    for (const [connection, account] of this.#forward.unlisted) {
+      this.#cast.event(atMs, 'm', describeConnection(connection, account))
+    }
     if (endedBy !== '') this.#cast.event(atMs, 'm', `Ended: ${endedBy}`)
     this.#cast.end()
     const { exitCode, message } = this.#exitStatus.status
@@ -344,13 +356,13 @@ class Recorder implements SessionRecorder {
       },
       entry: (entry) => {
         const file: CopiedFile = { direction: stream === 'stdin' ? 'upload' : 'download', ...entry }
+        this.#cast.event(this.#atMs, 'm', describeFile(file))
         if (this.#files.length === MAX_FILES || this.#pathChars + file.path.length > MAX_PATH_CHARS) {
           this.#droppedFiles++
           return
         }
         this.#pathChars += file.path.length
         this.#files.push(file)
-        this.#cast.event(this.#atMs, 'm', describeFile(file))
       },
     }
   }

@@ -53,7 +53,7 @@ export interface ElidedBytes {
 }
 
 /** How a session ended. */
-export interface SessionOutcome {
+interface SessionOutcome {
   /** Milliseconds since the epoch. */
   readonly endedAtMs: number
   /** Of an exec that ran to its end; null when it did not, or the outcome was not told. */
@@ -83,10 +83,10 @@ export interface RecordingManifest {
   readonly elided: readonly ElidedBytes[]
   /** Whether what was typed is recorded, and how many characters were masked. */
   readonly input: { readonly recorded: boolean; readonly maskedCharacters: number }
-  /** At most 10,000; `droppedConnections` more were not listed. */
+  /** At most 10,000; `droppedConnections` more are told by the asciicast alone. */
   readonly connections: readonly ForwardedConnection[]
   readonly droppedConnections: number
-  /** At most 10,000; `droppedFiles` more were not listed. */
+  /** At most 10,000; `droppedFiles` more are told by the asciicast alone. */
   readonly files: readonly CopiedFile[]
   readonly droppedFiles: number
   /** How the asciicast is stored. */

@@ -15,6 +15,7 @@ export interface SessionFacts {
   readonly tty: boolean
   readonly stdin: boolean
   readonly protocol: 'SPDY/3.1' | 'websocket'
+  /** What was agreed to speak; empty before that, and where nothing was. */
   readonly subprotocol: string
   /** Who opened it. */
   readonly username: string

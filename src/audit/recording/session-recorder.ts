@@ -1,4 +1,4 @@
-import type { PortForwardObserver, RemoteCommandObserver } from '../../kube/session-decoder.ts'
+import type { PortForwardObserver, RemoteCommandObserver } from '../../kube/session/session-decoder.ts'
 
 /** Records one session. It is the observer of the session's decoder. */
 export interface SessionRecorder {
@@ -8,6 +8,8 @@ export interface SessionRecorder {
   readonly portForward: PortForwardObserver
   /** Whether more waits to be kept than may: the relay pauses then until the drain. */
   readonly backlogged: boolean
+  /** What the two sides agreed to speak, told before anything passes. */
+  agreed(subprotocol: string): void
   /** Notes, best-effort only, that from here on something is missing, and why. */
   incomplete(reason: string): void
   /**

@@ -21,7 +21,11 @@ test.each([
   ['several at once: the last', '{"Width":1,"Height":2}\n{"Width":3,"Height":4}\n', { columns: 3, rows: 4 }],
   ['small letters, as Go reads them', '{"width":3,"height":4}', { columns: 3, rows: 4 }],
   ['absurd ones taken down', '{"Width":65535,"Height":65535}', { columns: 1000, rows: 1000 }],
-  ['none behind garbage', 'x}{{"Width":3,"Height":4}', { columns: 3, rows: 4 }],
+  ['one behind garbage', 'x}"{"Width":3,"Height":4}', { columns: 3, rows: 4 }],
+  ['one with an object in it', '{"Width":3,"x":{"Width":1},"Height":4}', { columns: 3, rows: 4 }],
+  ['one with braces in text', String.raw`{"Width":3,"x":"}{\"}","Height":4}`, { columns: 3, rows: 4 }],
+  ['one that is long by its blanks alone', `{${' '.repeat(300)}"Width":3,"Height":4}`, { columns: 3, rows: 4 }],
+  ['one behind one that is too long', `{"x":"${'a'.repeat(300)}"}{"Width":3,"Height":4}`, { columns: 3, rows: 4 }],
 ])('%s', (_, text, size) => {
   expect(sizes([Buffer.from(text)])).toEqual([size])
 })
@@ -32,7 +36,9 @@ test.each([
   '{"Width":"1","Height":"1"}',
   '{"Width":1.5,"Height":2}',
   '{oops}',
-  `{${' '.repeat(300)}"Width":3,"Height":4}`,
+  '{"x":{"Width":3,"Height":4}}',
+  `{"x":"${'a'.repeat(300)}","Width":3,"Height":4}`,
+  `{"x":"${'a'.repeat(300)}","y":{"Width":3,"Height":4}}`,
 ])('%s is no size', (text) => {
   expect(sizes([Buffer.from(text)])).toEqual([])
 })

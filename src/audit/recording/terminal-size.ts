@@ -15,29 +15,40 @@ const MAX_OBJECT_CHARS = 256
 
 /**
  * Reads the resize stream of an exec or attach: JSON objects such as `{"Width":80,"Height":24}`, one after the other,
- * split anywhere. What is no such object is passed over.
+ * split anywhere. What is no such object is passed over. Go's decoder does not go on behind what is no JSON at all, and
+ * this may not either.
  *
  * @see k8s.io/client-go `tools/remotecommand/v3.go`, k8s.io/cri-streaming `pkg/streaming/remotecommand`
  */
 export class TerminalSizeReader {
-  /** From the `{` of an object on; empty between objects. */
+  /** From the `{` of an object on, without blanks. */
   #object = ''
+  /** Braces that are open; 0 between objects. */
+  #depth = 0
+  #inString = false
+  #escaped = false
 
   /** Returns the last size that the chunk completes; null when it completes none. */
   push(chunk: Uint8Array): TerminalSize | null {
     let size: TerminalSize | null = null
     for (const byte of chunk) {
       const character = String.fromCharCode(byte)
-      if (character === '{') this.#object = character
-      else if (this.#object !== '') {
-        this.#object += character
-        if (character === '}') {
-          size = parseSize(this.#object) ?? size
-          this.#object = ''
-        } else if (this.#object.length === MAX_OBJECT_CHARS) this.#object = ''
-      }
+      if (this.#depth === 0 && character !== '{') continue
+      if (this.#depth === 0) this.#object = ''
+      const isBlank = !this.#inString && /\s/.test(character)
+      if (!isBlank && this.#object.length <= MAX_OBJECT_CHARS) this.#object += character
+      this.#track(character)
+      if (this.#depth === 0 && this.#object.length <= MAX_OBJECT_CHARS) size = parseSize(this.#object) ?? size
     }
     return size
+  }
+
+  #track(character: string): void {
+    if (this.#escaped) this.#escaped = false
+    else if (character === '"') this.#inString = !this.#inString
+    else if (this.#inString) this.#escaped = character === '\\'
+    else if (character === '{') this.#depth += 1
+    else if (character === '}') this.#depth -= 1
   }
 }
 

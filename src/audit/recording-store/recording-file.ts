@@ -1,0 +1,255 @@
+import { constants } from 'node:fs'
+import { type FileHandle, open } from 'node:fs/promises'
+import { ChunkHashes } from './chunk-hashes.ts'
+import type { SegmentEncryption } from './encryption.ts'
+import type { RecordedChunk } from '../recording/recording-manifest.ts'
+import type { Turns } from './turns.ts'
+
+/** Characters waiting from which on the recorder is asked to pause. */
+const HIGH_WATER_CHARS = 1024 * 1024
+/** Characters waiting at which it may go on. */
+const LOW_WATER_CHARS = 256 * 1024
+/** Characters waiting that no recorder which pauses gets to: the recording fails rather than fill the memory. */
+const MAX_WAITING_CHARS = 16 * 1024 * 1024
+/** Characters that are written at once rather than later, and together. */
+const WRITE_CHARS = 256 * 1024
+/** What was appended is written this much later at most, in milliseconds. */
+const WRITE_AFTER_MS = 200
+/** What was written is asked of the disk this much later at most, in milliseconds; the disk takes its time on top. */
+const SYNC_EVERY_MS = 400
+
+/** What a {@link RecordingFile} asks and tells. */
+export interface RecordingFileEvents {
+  /** Why nothing may be appended now; null when it may. */
+  readonly refusal: () => Error | null
+  /** Bytes were written. */
+  readonly onWritten: (byteLength: number) => void
+  /** Once, and never after `finish` was called. */
+  readonly onFailure: (error: Error) => void
+  /** `append` returned false, and may be used again. */
+  readonly onDrain: () => void
+}
+
+/**
+ * The asciicast of one recording, append-only. One write is under way at a time, so are no more syncs than `syncs` has
+ * turns for: a slow disk must not take all the threads that the process has for files.
+ */
+export class RecordingFile {
+  readonly #file: FileHandle
+  readonly #encryption: SegmentEncryption | null
+  readonly #syncs: Turns
+  readonly #events: RecordingFileEvents
+  readonly #hashes = new ChunkHashes()
+  #waiting: string[] = []
+  #waitingChars = 0
+  #backlogged = false
+  #writing: Promise<void> | null = null
+  #syncing: Promise<void> | null = null
+  #unsynced = false
+  #lastSyncMs = 0
+  #writeTimer: NodeJS.Timeout | null = null
+  #syncTimer: NodeJS.Timeout | null = null
+  #ending = false
+  #failure: Error | null = null
+  #closing: Promise<void> | null = null
+  #ended: Promise<readonly RecordedChunk[]> | null = null
+
+  private constructor(
+    file: FileHandle,
+    encryption: SegmentEncryption | null,
+    syncs: Turns,
+    events: RecordingFileEvents,
+  ) {
+    this.#file = file
+    this.#encryption = encryption
+    this.#syncs = syncs
+    this.#events = events
+  }
+
+  /**
+   * Creates the file, 0600.
+   *
+   * @throws when it is there already, or cannot be written.
+   */
+  static async create(
+    path: string,
+    encryption: SegmentEncryption | null,
+    syncs: Turns,
+    events: RecordingFileEvents,
+  ): Promise<RecordingFile> {
+    const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL } = constants
+    const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL, 0o600)
+    const recording = new RecordingFile(file, encryption, syncs, events)
+    try {
+      if (encryption !== null) await recording.#write(await encryption.keyLine())
+    } catch (error) {
+      await file.close()
+      throw error
+    }
+    return recording
+  }
+
+  /** See `RecordingWriter.append`. */
+  append(lines: string): boolean {
+    if (this.#failure !== null || this.#ending || lines === '') return true
+    this.#waiting.push(lines)
+    this.#waitingChars += lines.length
+    if (this.#waitingChars > MAX_WAITING_CHARS) {
+      this.#fail(new Error('more of the recording is waiting for the disk than may'))
+      return true
+    }
+    if (this.#waitingChars >= WRITE_CHARS) this.#startWriting()
+    else if (this.#writing === null) this.#writeTimer ??= setTimeout(this.#startWriting, WRITE_AFTER_MS)
+    this.#backlogged ||= this.#waitingChars >= HIGH_WATER_CHARS
+    return !this.#backlogged
+  }
+
+  /**
+   * Keeps what was appended and closes the file. Resolves to the chunks. With `complete` the recording is marked as
+   * having come to its end.
+   *
+   * @throws what kept it from being kept, now or before; the file is closed all the same. Again on every further call.
+   */
+  end(complete: boolean): Promise<readonly RecordedChunk[]> {
+    return (this.#ended ??= this.#end(complete))
+  }
+
+  async #end(complete: boolean): Promise<readonly RecordedChunk[]> {
+    this.#ending = true
+    this.#stopTimers()
+    await this.#writing
+    await this.#syncing
+    // A failure closes the file itself.
+    if (this.#failure !== null) {
+      await this.#closing
+      throw this.#failure
+    }
+    try {
+      await this.#writeWaiting()
+      if (complete && this.#encryption !== null) {
+        await this.#write(this.#encryption.segmentLine(new Uint8Array(), true))
+      }
+      await this.#sync()
+    } catch (error) {
+      this.#failure = asError(error)
+      throw this.#failure
+    } finally {
+      await this.#file.close()
+    }
+    return this.#hashes.chunks()
+  }
+
+  readonly #startWriting = (): void => {
+    if (this.#writeTimer !== null) clearTimeout(this.#writeTimer)
+    this.#writeTimer = null
+    if (this.#writing !== null || this.#stopped() || this.#ending) return
+    this.#writing = this.#writeWaiting()
+      .catch((error: unknown) => {
+        this.#fail(asError(error))
+      })
+      .finally(() => {
+        this.#writing = null
+        this.#scheduleSync()
+        // Appended after the last look at what waits.
+        if (this.#waiting.length > 0) this.#startWriting()
+      })
+  }
+
+  async #writeWaiting(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const refusal = this.#events.refusal()
+      if (refusal !== null) throw refusal
+      const { text, count } = this.#nextPart()
+      const bytes = Buffer.from(text)
+      await this.#write(this.#encryption === null ? bytes : this.#encryption.segmentLine(bytes, false))
+      if (this.#stopped()) return
+      this.#waiting.splice(0, count)
+      this.#waitingChars -= text.length
+      if (this.#waitingChars <= LOW_WATER_CHARS) this.#drain()
+    }
+  }
+
+  #nextPart(): { text: string; count: number } {
+    let count = 0
+    for (let chars = 0; count < this.#waiting.length && chars < WRITE_CHARS; count += 1) {
+      chars += this.#waiting[count]?.length ?? 0
+    }
+    return { text: this.#waiting.slice(0, count).join(''), count }
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    for (let offset = 0; offset < bytes.length;) {
+      const { bytesWritten } = await this.#file.write(bytes, offset)
+      offset += bytesWritten
+      this.#events.onWritten(bytesWritten)
+    }
+    this.#hashes.update(bytes)
+    this.#unsynced = true
+  }
+
+  #scheduleSync(): void {
+    if (!this.#unsynced || this.#failure !== null || this.#ending) return
+    if (this.#syncing !== null || this.#syncTimer !== null) return
+    const delay = Math.max(0, this.#lastSyncMs + SYNC_EVERY_MS - performance.now())
+    this.#syncTimer = setTimeout(() => {
+      this.#syncTimer = null
+      this.#syncing = this.#sync()
+        .catch((error: unknown) => {
+          this.#fail(asError(error))
+        })
+        .finally(() => {
+          this.#syncing = null
+          this.#scheduleSync()
+        })
+    }, delay)
+  }
+
+  async #sync(): Promise<void> {
+    this.#lastSyncMs = performance.now()
+    this.#unsynced = false
+    await this.#syncs.run(async () => {
+      await this.#file.datasync()
+      const { nlink } = await this.#file.stat()
+      if (nlink === 0) throw new Error('the file of the recording was deleted')
+    })
+  }
+
+  #drain(): void {
+    if (!this.#backlogged) return
+    this.#backlogged = false
+    this.#events.onDrain()
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== null) return
+    this.#failure = error
+    this.#stopTimers()
+    this.#waiting = []
+    this.#waitingChars = 0
+    this.#closing = this.#closeFailed()
+    if (!this.#ending) this.#events.onFailure(error)
+    // Whoever goes on without a recording must not wait for one.
+    this.#drain()
+  }
+
+  async #closeFailed(): Promise<void> {
+    await Promise.allSettled([this.#writing, this.#syncing])
+    await this.#file.close().catch(() => undefined)
+  }
+
+  /** Whether it failed meanwhile: then nothing waits any more. */
+  #stopped(): boolean {
+    return this.#failure !== null
+  }
+
+  #stopTimers(): void {
+    if (this.#writeTimer !== null) clearTimeout(this.#writeTimer)
+    if (this.#syncTimer !== null) clearTimeout(this.#syncTimer)
+    this.#writeTimer = null
+    this.#syncTimer = null
+  }
+}
+
+function asError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}
