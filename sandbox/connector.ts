@@ -9,8 +9,10 @@ import { type PosternOptions, spawnPostern } from './postern.ts'
 
 /** The parts of a connector document that differ from one sandbox to the next. */
 export type ConnectorParts = Pick<ConnectorInput, 'sockets' | 'policies'> &
-  Partial<Pick<ConnectorInput, 'defaultSocket' | 'limits' | 'audit' | 'recordings'>> & {
+  Partial<Pick<ConnectorInput, 'defaultSocket' | 'limits' | 'policyObjects' | 'audit' | 'recordings'>> & {
     readonly issuer: { readonly url: string; readonly certificateAuthority: string; readonly clientID: string }
+    /** Who else may come in. */
+    readonly machines?: Partial<Pick<ConnectorInput['identity'], 'serviceAccounts' | 'clientCertificates'>>
   }
 
 /** A connector that runs as a process of its own: `postern connector start`. */
@@ -67,7 +69,7 @@ async function attemptStart(directory: string, parts: ConnectorParts, options: P
   const portalURL = `https://127.0.0.1:${portalPort}`
   const opsURL = `http://127.0.0.1:${opsPort}`
   const tls = { certificate: 'tls.crt', key: 'tls.key' }
-  const { issuer, ...rest } = parts
+  const { issuer, machines, ...rest } = parts
   const document: ConnectorInput = {
     apiVersion: 'postern.dev/v1alpha1',
     kind: 'Connector',
@@ -84,6 +86,7 @@ async function attemptStart(directory: string, parts: ConnectorParts, options: P
           claimMappings: { username: { claim: 'email', prefix: '' }, groups: { claim: 'groups', prefix: '' } },
         },
       ],
+      ...machines,
     },
     audit: { trail: { directory: auditDirectory } },
     ...rest,

@@ -18,6 +18,8 @@ export interface GoProgram {
   readonly title: string
   /** Folder with its module. */
   readonly sources: string
+  /** Package to build, where it is a tool that the module names. By default the one of the folder. */
+  readonly mainPackage?: string
   /** Build tags, separated by commas. */
   readonly tags: string
   /** What the linker is told. */
@@ -95,7 +97,7 @@ async function hashOfSources({ sources, tags }: GoProgram, go: string): Promise<
 }
 
 async function build(
-  { sources, tags, linkerFlags }: GoProgram,
+  { sources, mainPackage = '.', tags, linkerFlags }: GoProgram,
   binary: string,
   onProgress: (progress: BuildProgress) => void,
 ): Promise<void> {
@@ -109,10 +111,10 @@ async function build(
   }, 1000)
   const temporary = `${binary}.${process.pid}`
   try {
-    totalPackages = (await goLines(sources, ['list', '-deps', '-tags', tags, '.'])).length
+    totalPackages = (await goLines(sources, ['list', '-deps', '-tags', tags, mainPackage])).length
     stage = 'compiling'
     const flags = ['-v', '-trimpath', '-buildvcs=false', '-tags', tags, '-ldflags', linkerFlags]
-    await goLines(sources, ['build', ...flags, '-o', temporary, '.'], () => {
+    await goLines(sources, ['build', ...flags, '-o', temporary, mainPackage], () => {
       packages += 1
     })
     await rename(temporary, binary)

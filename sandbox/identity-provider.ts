@@ -16,6 +16,7 @@ import { createStorage } from './identity-provider/storage.ts'
  *   const provider = await startIdentityProvider({ tls: { ...authority.issueServer(), ca: authority.certificate } })
  *   const tokens = await issueTokens(provider, people.ana)                // identity-provider/tokens.ts
  *   const answer = await signIn(provider, people.ana, authorizationUrl)   // identity-provider/browser.ts, instead of a browser
+ *   await answerDevice(provider, people.ana, verificationUri, 'allow')    // the same for a code that a device shows
  *   await provider.stop()
  *
  * Client `postern` is public: code flow with PKCE S256 only, no secret. Its redirect URIs are http://127.0.0.1:PORT/ANY/PATH
@@ -164,7 +165,7 @@ function configure({
         client_name: 'Postern',
         application_type: 'native',
         token_endpoint_auth_method: 'none',
-        grant_types: ['authorization_code', 'refresh_token'],
+        grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
         response_types: ['code'],
         redirect_uris: ['http://127.0.0.1/callback'],
         post_logout_redirect_uris: ['http://127.0.0.1/'],
@@ -203,6 +204,7 @@ function configure({
     ttl: {
       AccessToken: 10 * MINUTE,
       AuthorizationCode: MINUTE,
+      DeviceCode: 10 * MINUTE,
       Grant: DAY,
       IdToken: idTokenSeconds,
       Interaction: 10 * MINUTE,
@@ -211,6 +213,22 @@ function configure({
     },
     features: {
       devInteractions: { enabled: false },
+      deviceFlow: {
+        enabled: true,
+        deviceInfo: (context) => ({ ip: context.ip, ua: context.get('user-agent') }),
+        userCodeInputSource: (context, form) => {
+          context.body = document('Sign in a device', `${form}<button form="op.deviceInputForm">Continue</button>`)
+        },
+        userCodeConfirmSource: (context, form, client, _device, userCode) => {
+          const buttons = `<button form="op.deviceConfirmForm">Allow</button>
+            <button form="op.deviceConfirmForm" name="abort" value="yes">Deny</button>`
+          const text = `${client.clientName ?? client.clientId} shows the code ${userCode} and wants to sign in as you.`
+          context.body = document('Sign in a device', `<p>${escapeHtml(text)}</p>${form}${buttons}`)
+        },
+        successSource: (context) => {
+          context.body = document('The device is signed in', '<p>You may close this window.</p>')
+        },
+      },
       revocation: { enabled: true, allowedPolicy: (_context, client, token) => token.clientId === client.clientId },
       rpInitiatedLogout: {
         enabled: true,

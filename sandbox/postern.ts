@@ -21,12 +21,23 @@ export interface PosternOptions {
   readonly environment?: Readonly<Record<string, string>>
   /** Flags for Node itself, such as `--trace-warnings`. */
   readonly nodeFlags?: readonly string[]
+  /** A command that the whole argv is put behind, and that becomes it. */
+  readonly wrapper?: readonly string[]
 }
 
 /** Starts `postern ARGS…`. The process is its caller's to end; it ends with this one when that is killed. */
 export function spawnPostern(args: readonly string[], options: PosternOptions = {}): ChildProcess {
   const [node, main] = posternCommand
-  return spawn(node, [...(options.nodeFlags ?? []), '--import', endsWithParent, main, ...args], {
+  const argv = [
+    ...(options.wrapper ?? []),
+    node,
+    ...(options.nodeFlags ?? []),
+    '--import',
+    endsWithParent,
+    main,
+    ...args,
+  ]
+  return spawn(argv[0] ?? node, argv.slice(1), {
     stdio: ['pipe', 'pipe', 'pipe'],
     env: { ...process.env, ...options.environment },
   })

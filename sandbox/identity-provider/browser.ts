@@ -36,6 +36,35 @@ export function authorize(provider: TrustedProvider, person: Person, authorizati
   return arriveAtCallback(createBrowser(provider), provider, person, new URL(authorizationUrl))
 }
 
+/**
+ * Does what a person does who was shown a code on another device: opens the address, allows or denies it, signs in. Gives
+ * back the last page.
+ */
+export async function answerDevice(
+  provider: TrustedProvider,
+  person: Person,
+  verificationUrl: string,
+  answer: 'allow' | 'deny',
+): Promise<Page> {
+  const browser = createBrowser(provider)
+  let page = await browser.open(new URL(verificationUrl))
+  for (let step = 0; step < MAX_STEPS; step += 1) {
+    const next = locationOf(page)
+    const form = next === undefined ? parseForm(page) : undefined
+    if (next === undefined && form === undefined) return page
+    if (form?.fields.has('confirm') === true && answer === 'deny') form.fields.set('abort', 'yes')
+    if (form?.fields.has('password') === true) fillIn(form.fields, person)
+    page = await (form === undefined ? browser.open(next ?? page.url) : browser.open(form.action, form.fields))
+    if (form?.fields.has('abort') === true) return page
+  }
+  throw new Error(`more than ${MAX_STEPS} steps to sign in`)
+}
+
+function fillIn(fields: URLSearchParams, person: Person): void {
+  fields.set('login', person.login)
+  fields.set('password', person.password)
+}
+
 async function arriveAtCallback(browser: Browser, provider: TrustedProvider, person: Person, start: URL): Promise<URL> {
   let page = await browser.open(start)
   let filledIn = false
@@ -47,11 +76,10 @@ async function arriveAtCallback(browser: Browser, provider: TrustedProvider, per
       continue
     }
     const form = parseForm(page)
-    if (form === undefined || filledIn)
+    if (form?.fields.has('password') !== true || filledIn)
       throw new Error(`the identity provider answered ${page.status}: ${textOf(page)}`)
     filledIn = true
-    form.fields.set('login', person.login)
-    form.fields.set('password', person.password)
+    fillIn(form.fields, person)
     page = await browser.open(form.action, form.fields)
   }
   throw new Error(`more than ${MAX_STEPS} steps to sign in`)
@@ -148,7 +176,6 @@ function parseForm(page: Page): { readonly action: URL; readonly fields: URLSear
   const form = [...page.body.matchAll(/<form\b([^>]*)>(.*?)<\/form>/gs)].at(-1)
   if (form === undefined) return undefined
   const [, attributes = '', content = ''] = form
-  if (!content.includes('type="password"')) return undefined
   const fields = new URLSearchParams()
   for (const [input] of content.matchAll(/<input\b[^>]*>/g)) {
     const name = attributeOf(input, 'name')

@@ -1,4 +1,4 @@
-import type { RawHeaders } from '../kube/raw-headers.ts'
+import { type RawHeaders, headerValues } from '../kube/raw-headers.ts'
 import { refusal } from './refusal.ts'
 
 /** Longest token that is looked at, in characters. Node's own limit for all headers together is as large. */
@@ -9,6 +9,14 @@ const SUBPROTOCOL_TOKEN = 'base64url.bearer.authorization.k8s.io.'
 const BEARER = 'bearer '
 const AUTHORIZATION = 'authorization'
 const SUBPROTOCOL = 'sec-websocket-protocol'
+
+/** Whether a request has a token, of whatever kind, wherever one may be. */
+export function hasToken(headers: RawHeaders): boolean {
+  return (
+    headerValues(headers, AUTHORIZATION).length > 0 ||
+    headerValues(headers, SUBPROTOCOL).some((value) => value.toLowerCase().includes(SUBPROTOCOL_TOKEN))
+  )
+}
 
 /**
  * Finds the one bearer token of a request. The token is bounded, but nothing else is known of it.

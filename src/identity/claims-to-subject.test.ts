@@ -1,9 +1,15 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { StatusError } from '../kube/status.ts'
-import { MAX_GROUPS, subjectFromClaims } from './claims-to-subject.ts'
+import type { Subject } from '../kube/subject.ts'
+import { subjectMapper } from './claims-to-subject.ts'
 import type { ClaimMappings } from './issuer-options.ts'
-import { isReservedName } from './subject-name.ts'
+import { isReservedName, MAX_GROUPS } from './subject-name.ts'
+import type { Claims } from './unverified-token.ts'
+
+function subjectFromClaims(claims: Claims, mappings: ClaimMappings): Subject {
+  return subjectMapper(mappings)({ claims, cel: null })
+}
 
 const byEmail: ClaimMappings = {
   username: { claim: 'email', prefix: '' },

@@ -13,11 +13,8 @@ import { readKeySet } from './verification-key.ts'
  */
 export async function fetchPublishedKeys(issuer: IssuerOptions, signal: AbortSignal): Promise<PublishedKeys> {
   const { certificateAuthority } = issuer
-  const discoveryUrl = new URL(
-    issuer.discoveryURL ?? `${issuer.url.replace(/\/$/, '')}/.well-known/openid-configuration`,
-  )
-  const discovery = await fetchJson(discoveryUrl, { certificateAuthority, signal })
-  const keysUrl = keysUrlOf(discovery.value, issuer.url, discoveryUrl)
+  const { keysUrl } = await fetchDiscovery(issuer, signal)
+  if (keysUrl === undefined) throw new Error(`${discoveryUrlOf(issuer).href} names no jwks_uri with https`)
   const { value, maxAgeSeconds } = await fetchJson(keysUrl, { certificateAuthority, signal })
   try {
     return { keys: readKeySet(value), maxAgeSeconds }
@@ -26,19 +23,34 @@ export async function fetchPublishedKeys(issuer: IssuerOptions, signal: AbortSig
   }
 }
 
-function keysUrlOf(document: unknown, expectedIssuer: string, discoveryUrl: URL): URL {
-  const { issuer, jwks_uri: keysUrl } =
-    typeof document === 'object' && document !== null ? (document as DiscoveryDocument) : {}
-  if (typeof issuer !== 'string') throw new Error(`${discoveryUrl.href} is not a discovery document`)
-  if (issuer !== expectedIssuer) {
-    throw new Error(`${discoveryUrl.href} is of issuer ${excerpt(issuer)}, not of ${expectedIssuer}`)
-  }
-  const url = typeof keysUrl === 'string' ? URL.parse(keysUrl) : null
-  if (url?.protocol !== 'https:') throw new Error(`${discoveryUrl.href} names no jwks_uri with https`)
-  return url
+/** Endpoints of an issuer; undefined when the document names none with https. */
+interface Discovery {
+  readonly keysUrl: URL | undefined
+  readonly tokenUrl: URL | undefined
+  readonly userinfoUrl: URL | undefined
 }
 
-interface DiscoveryDocument {
-  readonly issuer?: unknown
-  readonly jwks_uri?: unknown
+/** Fetches the issuer's discovery document. @throws Error as {@link fetchPublishedKeys}. */
+export async function fetchDiscovery(issuer: IssuerOptions, signal: AbortSignal): Promise<Discovery> {
+  const { certificateAuthority } = issuer
+  const url = discoveryUrlOf(issuer)
+  const { value } = await fetchJson(url, { certificateAuthority, signal })
+  const document = typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {}
+  const { issuer: named } = document
+  if (typeof named !== 'string') throw new Error(`${url.href} is not a discovery document`)
+  if (named !== issuer.url) throw new Error(`${url.href} is of issuer ${excerpt(named)}, not of ${issuer.url}`)
+  return {
+    keysUrl: httpsUrl(document['jwks_uri']),
+    tokenUrl: httpsUrl(document['token_endpoint']),
+    userinfoUrl: httpsUrl(document['userinfo_endpoint']),
+  }
+}
+
+function discoveryUrlOf({ url, discoveryURL }: IssuerOptions): URL {
+  return new URL(discoveryURL ?? `${url.replace(/\/$/, '')}/.well-known/openid-configuration`)
+}
+
+function httpsUrl(value: unknown): URL | undefined {
+  const url = typeof value === 'string' ? URL.parse(value) : null
+  return url?.protocol === 'https:' ? url : undefined
 }

@@ -10,6 +10,22 @@ export interface FetchOptions {
   /** PEM. When given, it alone is trusted. */
   readonly certificateAuthority?: string | undefined
   readonly signal: AbortSignal
+  /** Token to present. */
+  readonly bearer?: string
+  /** What is posted, as a form or as JSON; without either the document is read. */
+  readonly form?: URLSearchParams
+  readonly json?: unknown
+}
+
+/** The server answered, but not with 200. */
+export class AnswerError extends Error {
+  override readonly name = 'AnswerError'
+  readonly statusCode: number
+
+  constructor(message: string, statusCode: number) {
+    super(message)
+    this.statusCode = statusCode
+  }
 }
 
 /** A JSON value and how long the server lets it be kept. */
@@ -23,12 +39,12 @@ export interface FetchedJson {
  * Fetches one JSON document on a connection of its own, which is closed afterwards. Redirects are not followed:
  * the document has to be where the operator or the issuer said.
  *
- * @throws Error with one sentence for the operator, naming the URL.
+ * @throws Error with one sentence for the operator, naming the URL; {@link AnswerError} for an answer that is not 200.
  */
-export async function fetchJson(url: URL, { certificateAuthority, signal }: FetchOptions): Promise<FetchedJson> {
+export async function fetchJson(url: URL, options: FetchOptions): Promise<FetchedJson> {
   const timeout = AbortSignal.timeout(FETCH_TIMEOUT_MS)
   try {
-    const response = await get(url, certificateAuthority, AbortSignal.any([signal, timeout]))
+    const response = await ask(url, options, AbortSignal.any([options.signal, timeout]))
     try {
       return { value: await readJson(response), maxAgeSeconds: maxAge(response.headers['cache-control']) }
     } finally {
@@ -36,21 +52,36 @@ export async function fetchJson(url: URL, { certificateAuthority, signal }: Fetc
     }
   } catch (cause) {
     const reason = timeout.aborted ? `no answer within ${FETCH_TIMEOUT_MS / 1000} s` : reasonOf(cause)
-    throw new Error(`cannot read ${url.href}: ${reason}`, { cause })
+    const message = `cannot read ${url.href}: ${reason}`
+    throw cause instanceof AnswerError ? new AnswerError(message, cause.statusCode) : new Error(message, { cause })
   }
 }
 
-function get(url: URL, ca: string | undefined, signal: AbortSignal): Promise<IncomingMessage> {
+function ask(
+  url: URL,
+  { certificateAuthority: ca, bearer, form, json }: FetchOptions,
+  signal: AbortSignal,
+): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-  const headers = { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'postern' }
-  request(url, { agent: false, ca, headers, signal }, resolve).on('error', reject).end()
+  const body = form?.toString() ?? (json === undefined ? '' : JSON.stringify(json))
+  const headers = {
+    accept: 'application/json',
+    'accept-encoding': 'identity',
+    'user-agent': 'postern',
+    ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
+    ...(body !== '' && {
+      'content-type': form === undefined ? 'application/json' : 'application/x-www-form-urlencoded',
+    }),
+  }
+  const method = body === '' ? 'GET' : 'POST'
+  request(url, { method, agent: false, ca, headers, signal }, resolve).on('error', reject).end(body)
   return promise
 }
 
 async function readJson(response: IncomingMessage): Promise<unknown> {
   const { statusCode = 0, headers } = response
   if (statusCode >= 300 && statusCode < 400) throw new Error('it redirects elsewhere, which is not followed')
-  if (statusCode !== 200) throw new Error(`it answers ${statusCode}`)
+  if (statusCode !== 200) throw new AnswerError(`it answers ${statusCode}`, statusCode)
   if ((headers['content-encoding'] ?? 'identity') !== 'identity') throw new Error('its answer is compressed')
   const chunks: Buffer[] = []
   let bytes = 0

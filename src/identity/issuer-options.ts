@@ -1,3 +1,5 @@
+import type { GroupsSourceOptions } from './groups-source-options.ts'
+
 /** Signature algorithms that a token may be signed with. Never `none`, never HMAC. */
 export const SIGNING_ALGORITHMS = [
   'RS256',
@@ -25,27 +27,58 @@ export interface PrefixedClaim {
   readonly prefix: string
 }
 
+/**
+ * An expression of the Common Expression Language over `claims` (or, in {@link UserValidationRule}, over `user`). It makes
+ * whole names, prefix included.
+ */
+export interface Expression {
+  readonly expression: string
+}
+
 /** How the claims of one issuer become a subject. Claims are top-level names, taken literally. */
 export interface ClaimMappings {
   /**
-   * A string claim. With `email`, `email_verified` must be true when the token has it.
+   * A string claim, or an expression that gives a string. With `email`, `email_verified` must be true when the token has
+   * it; an expression that reads `claims.email` has to read `claims.email_verified`, or another one that is always
+   * evaluated has to.
    *
    * > [!WARNING]
    * > Names a person may choose for themselves (`preferred_username`, `name`) let them become somebody else.
    */
-  readonly username: PrefixedClaim
-  /** A string or an array of strings; a token without the claim has no groups. */
-  readonly groups?: PrefixedClaim
-  /** A string claim that every token must have. */
-  readonly uid?: { readonly claim: string }
-  /** Keys are lower-case; a claim is a string or an array of strings, and may be missing. */
-  readonly extra?: readonly { readonly key: string; readonly claim: string }[]
+  readonly username: PrefixedClaim | Expression
+  /** A string or an array of strings; a token without the claim has no groups, and an expression may give null. */
+  readonly groups?: PrefixedClaim | Expression
+  /** A string; as a claim every token must have it, from an expression it may be empty. */
+  readonly uid?: { readonly claim: string } | Expression
+  /** A string or an array of strings; a claim may be missing, an expression may give null. */
+  readonly extra?: readonly ExtraMapping[]
 }
 
-/** A claim that has to be there, as a string, with exactly this value. */
-interface ClaimValidationRule {
-  readonly claim: string
-  readonly requiredValue: string
+/** A key in lower case, and where its values come from. */
+export type ExtraMapping =
+  { readonly key: string; readonly claim: string } | { readonly key: string; readonly valueExpression: string }
+
+/** A claim that has to be there, as a string, with exactly this value; or an expression that has to be true. */
+type ClaimValidationRule =
+  | { readonly claim: string; readonly requiredValue: string }
+  | (Expression & { /** What a person is told; no secret. */ readonly message?: string })
+
+/** An expression over `user` (username, uid, groups, extra) that has to be true of the subject. */
+interface UserValidationRule extends Expression {
+  /** What a person is told; no secret. */
+  readonly message?: string
+}
+
+/** How a person's machine may sign in. Absent values are the first ones named. */
+export interface SignInFlows {
+  /** Off or on: the device authorization grant (RFC 8628). */
+  readonly deviceAuthorization?: boolean | undefined
+  /** `127.0.0.1`, or another name of a person's own machine. */
+  readonly redirectHost?: '127.0.0.1' | '::1' | 'localhost' | undefined
+  /** A path of each login's own, or this one. */
+  readonly redirectPath?: string | undefined
+  /** Any free port, or the first free one of these. */
+  readonly redirectPorts?: readonly number[] | undefined
 }
 
 /**
@@ -64,10 +97,13 @@ export interface IssuerOptions {
   readonly audiences: readonly string[]
   /** Default {@link DEFAULT_ALGORITHMS}. */
   readonly algorithms?: readonly SigningAlgorithm[]
-  /** What `postern client login` signs in with; a public client. */
-  readonly client: { readonly id: string; readonly scopes: readonly string[] }
+  /** What `postern client login` signs in with; a public client. Without it, nobody can sign in here with that. */
+  readonly client?: { readonly id: string; readonly scopes: readonly string[] } & SignInFlows
   readonly claimMappings: ClaimMappings
   readonly claimValidationRules: readonly ClaimValidationRule[]
+  readonly userValidationRules?: readonly UserValidationRule[]
+  /** Where the groups are that a token leaves out. Without it such a token is refused. */
+  readonly groupsFrom?: GroupsSourceOptions
 }
 
 /** What a client has to know to sign in at an issuer. Nothing of it is secret. */
@@ -79,8 +115,9 @@ export interface SignInParameters {
   readonly certificateAuthority?: string
 }
 
-/** The public part of an issuer's options. */
-export function signInParameters({ url, client, certificateAuthority }: IssuerOptions): SignInParameters {
+/** The public part of an issuer's options; undefined when nobody signs in there. */
+export function signInParameters({ url, client, certificateAuthority }: IssuerOptions): SignInParameters | undefined {
+  if (client === undefined) return undefined
   return {
     issuer: url,
     clientId: client.id,
@@ -101,7 +138,8 @@ export function assertIssuerOptions(issuers: readonly IssuerOptions[]): void {
     if (algorithms.length === 0 || !algorithms.every((name) => SIGNING_ALGORITHMS.includes(name))) {
       throw new TypeError(`algorithms are some of ${SIGNING_ALGORITHMS.join(', ')}`)
     }
-    if (claimMappings.username.claim === '') throw new TypeError('an issuer needs a username claim')
+    if ('claim' in claimMappings.username && claimMappings.username.claim === '')
+      throw new TypeError('an issuer needs a username claim')
   }
 }
 

@@ -1,20 +1,17 @@
 import { compactVerify } from 'jose'
 import { excerpt } from '../kube/quote.ts'
-import type { Authentication } from './authenticator.ts'
-import { subjectFromClaims } from './claims-to-subject.ts'
+import type { Subject } from '../kube/subject.ts'
 import { fetchPublishedKeys } from './discovery.ts'
 import { assertIdTokenClaims } from './id-token-claims.ts'
+import { GroupsSource } from './groups-source.ts'
 import { DEFAULT_ALGORITHMS, type IssuerOptions } from './issuer-options.ts'
 import { KeySet, type KeySetReadiness } from './key-set.ts'
+import { signInOf } from './logins/sign-in.ts'
 import { refusal } from './refusal.ts'
+import { subjectRules } from './subject-rules.ts'
 import { type Claims, claimOf, parseJsonObject, type UnverifiedToken } from './unverified-token.ts'
 import type { VerificationKey } from './verification-key.ts'
-
-/** A token that holds, and the key that it rests on. */
-export interface VerifiedToken {
-  readonly authentication: Authentication
-  readonly key: VerificationKey
-}
+import type { VerifiedToken } from './verified-token.ts'
 
 export interface IssuerSurroundings {
   /** Milliseconds since the epoch. */
@@ -28,11 +25,15 @@ export class Issuer {
   readonly #options: IssuerOptions
   readonly #clock: () => number
   readonly #keys: KeySet
+  readonly #subject: (claims: Claims) => Subject
+  readonly #groups: GroupsSource | null
 
   constructor(options: IssuerOptions, { clock, onReadinessChange }: IssuerSurroundings) {
     this.url = options.url
     this.#options = options
     this.#clock = clock
+    this.#subject = subjectRules(options)
+    this.#groups = options.groupsFrom === undefined ? null : new GroupsSource(options, options.groupsFrom, clock)
     this.#keys = new KeySet({ load: (signal) => fetchPublishedKeys(options, signal), clock, onReadinessChange })
   }
 
@@ -56,17 +57,19 @@ export class Issuer {
     const claims = await verifiedClaims(token, algorithm, key)
     if (claimOf(claims, 'iss') !== this.url) throw refusal('the token comes from another issuer')
     const expiresAtMs = assertIdTokenClaims(claims, this.#options, this.#clock())
-    const subject = subjectFromClaims(claims, this.#options.claimMappings)
-    return { authentication: Object.freeze({ subject, issuer: this.url, expiresAtMs }), key }
-  }
-
-  /** False when the issuer withdrew the key since; the token has to be verified again then. */
-  stillHolds({ key }: VerifiedToken): boolean {
-    return this.#keys.holds(key)
+    const whole = this.#groups === null ? claims : await this.#groups.complete(claims, token.text)
+    const subject = this.#subject(whole)
+    return {
+      authentication: Object.freeze({ subject, issuer: this.url, expiresAtMs }),
+      signIn: signInOf(this.url, claims),
+      cachedUntilMs: expiresAtMs,
+      stillHolds: () => this.#keys.holds(key),
+    }
   }
 
   close(): void {
     this.#keys.close()
+    this.#groups?.close()
   }
 }
 

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vi
 import { bearer, createSigningKey, type StagedIssuer, startStagedIssuer } from '../../test/support/staged-issuer.ts'
 import type { Authentication } from './authenticator.ts'
 import { REFRESH_COOLDOWN_MS } from './key-set.ts'
+import { Logins } from './logins/logins.ts'
 import { createAuthenticator, type IssuerReadiness, type OidcAuthenticator, REFUSAL_MS } from './oidc-authenticator.ts'
 
 let issuer: StagedIssuer
@@ -177,4 +178,22 @@ test('two authenticators in one process know nothing of each other', async () =>
   await expect(Promise.resolve(strict.authenticate(bearer(token)))).rejects.toThrow('another audience')
   strict.close()
   expect(await authenticate(token)).toHaveProperty('subject.username', 'ana@example.com')
+})
+
+test('a token of a login that is revoked is refused at once, though it was taken before', async () => {
+  const logins = new Logins({ clock: () => nowMs })
+  const withLogins = createAuthenticator({ issuers: [issuer.options()], clock: () => nowMs, logins })
+  const token = await sign({ sid: 's' })
+  const { login } = await withLogins.authenticate(bearer(token))
+  expect(logins.list()).toEqual([login])
+  // At once, and without looking for the login again.
+  expect(withLogins.authenticate(bearer(token))).toHaveProperty('login', login)
+  if (login === undefined) throw new Error('the token has no login')
+  await logins.revoke(login, 'omar', '')
+  expect(() => withLogins.authenticate(bearer(token))).toThrow('this login was revoked by omar; sign in again')
+  nowMs += 1000
+  await expect(withLogins.authenticate(bearer(await sign({ sid: 's' })))).rejects.toThrow(
+    'this login was revoked by omar',
+  )
+  withLogins.close()
 })

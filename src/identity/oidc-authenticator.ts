@@ -1,14 +1,21 @@
 import { hash } from 'node:crypto'
 import type { RawHeaders } from '../kube/raw-headers.ts'
 import { StatusError } from '../kube/status.ts'
+import type { Subject } from '../kube/subject.ts'
 import { excerpt } from '../kube/quote.ts'
 import type { Authentication, Authenticator } from './authenticator.ts'
-import { bearerToken } from './bearer-token.ts'
+import { bearerToken, hasToken } from './bearer-token.ts'
+import { ClientCertificates, type ClientCertificatesOptions } from './client-certificates.ts'
+import type { PresentedCertificate } from './presented-certificate.ts'
 import { ExpiringMap } from './expiring-map.ts'
-import { Issuer, type VerifiedToken } from './issuer.ts'
+import { Issuer } from './issuer.ts'
 import { assertIssuerOptions, type IssuerOptions } from './issuer-options.ts'
-import { refusal } from './refusal.ts'
-import { parseToken } from './unverified-token.ts'
+import type { Logins } from './logins/logins.ts'
+import { machineRefusal, refusal } from './refusal.ts'
+import { ServiceAccounts, type ServiceAccountsOptions } from './service-accounts.ts'
+import { isMachinePrefix } from './subject-name.ts'
+import { parseToken, type UnverifiedToken } from './unverified-token.ts'
+import type { VerifiedToken } from './verified-token.ts'
 
 /** Most verified tokens that are remembered, each until it ends. */
 const MAX_ACCEPTED_TOKENS = 10_000
@@ -19,6 +26,12 @@ export const REFUSAL_MS = 5000
 export interface OidcAuthenticatorOptions {
   /** At least one; no two with the same URL. */
   readonly issuers: readonly IssuerOptions[]
+  /** Clusters whose service accounts may come in. No two with the same prefix or audience. */
+  readonly serviceAccounts?: readonly ServiceAccountsOptions[]
+  /** When client certificates are taken. */
+  readonly clientCertificates?: ClientCertificatesOptions
+  /** Where the logins of people are known; without it none is, and none can be revoked. */
+  readonly logins?: Logins
   /** Milliseconds since the epoch. Default the system's clock. */
   readonly clock?: () => number
   /** Told whenever an issuer becomes ready, stops being ready, or has another reason. For the operator's log. */
@@ -42,11 +55,6 @@ export interface OidcAuthenticator extends Authenticator {
   close(): void
 }
 
-interface Accepted {
-  readonly verified: VerifiedToken
-  readonly issuer: Issuer
-}
-
 /**
  * Starts an authenticator. It begins to fetch the keys of every issuer at once and keeps trying in the background, so
  * the caller need not wait: until then tokens of that issuer get 503. The caller closes it.
@@ -55,6 +63,9 @@ interface Accepted {
  */
 export function createAuthenticator({
   issuers: options,
+  serviceAccounts: serviceAccountsOptions = [],
+  clientCertificates,
+  logins,
   clock = Date.now,
   onReadinessChange = () => undefined,
 }: OidcAuthenticatorOptions): OidcAuthenticator {
@@ -70,22 +81,33 @@ export function createAuthenticator({
     issuers.set(issuer.url, issuer)
   }
 
-  const accepted = new ExpiringMap<Accepted>(MAX_ACCEPTED_TOKENS)
+  const serviceAccounts = serviceAccountsOptions.map((cluster) => new ServiceAccounts(cluster, clock))
+  const certificates = clientCertificates === undefined ? null : new ClientCertificates(clientCertificates, clock)
+  const machines = [...serviceAccountsOptions, ...(clientCertificates === undefined ? [] : [clientCertificates])]
+  const machinePrefixes = machines.map(({ prefix }) => prefix)
+  assertMachinePrefixes(machinePrefixes)
+
+  const accepted = new ExpiringMap<VerifiedToken>(MAX_ACCEPTED_TOKENS)
   const refused = new ExpiringMap<StatusError>(MAX_REFUSED_TOKENS)
   const underWay = new Map<string, Promise<Authentication>>()
 
+  const verifyAtSource = async (token: UnverifiedToken): Promise<VerifiedToken> => {
+    const issuer = issuers.get(token.issuer)
+    if (issuer !== undefined) {
+      const verified = await issuer.verify(token)
+      assertNoMachineName(verified.authentication.subject, machinePrefixes)
+      return verified
+    }
+    const cluster = serviceAccounts.find((candidate) => candidate.accepts(token))
+    if (cluster !== undefined) return await cluster.verify(token)
+    const detail = `iss is ${excerpt(token.issuer)}`
+    throw refusal('the token comes from an issuer that is not known here', { detail })
+  }
+
   const verify = async (token: string, key: string): Promise<Authentication> => {
     try {
-      const parsed = parseToken(token)
-      const issuer = issuers.get(parsed.issuer)
-      if (issuer === undefined) {
-        throw refusal('the token comes from an issuer that is not known here', {
-          detail: `iss is ${excerpt(parsed.issuer)}`,
-        })
-      }
-      const verified = await issuer.verify(parsed)
-      const { expiresAtMs } = verified.authentication
-      accepted.set(key, { verified, issuer }, { expiresAtMs, nowMs: clock() })
+      const verified = withLogin(await verifyAtSource(parseToken(token)), logins)
+      accepted.set(key, verified, { expiresAtMs: verified.cachedUntilMs, nowMs: clock() })
       return verified.authentication
     } catch (error) {
       if (error instanceof StatusError && error.status.code === 401) {
@@ -97,12 +119,20 @@ export function createAuthenticator({
   }
 
   return {
-    authenticate(headers: RawHeaders) {
+    authenticate(headers: RawHeaders, certificate: PresentedCertificate | null = null) {
+      if (certificate !== null && certificates !== null) {
+        if (hasToken(headers))
+          throw machineRefusal('the request has a token and a client certificate; send one of them')
+        return certificates.authenticate(certificate)
+      }
       const token = bearerToken(headers)
       const key = hash('sha256', token, 'base64')
       const nowMs = clock()
       const known = accepted.get(key, nowMs)
-      if (known?.issuer.stillHolds(known.verified) === true) return known.verified.authentication
+      if (known?.stillHolds() === true) {
+        known.authentication.login?.assertStanding()
+        return known.authentication
+      }
       const refusalBefore = refused.get(key, nowMs)
       if (refusalBefore !== undefined) throw refusalBefore
       const shared = underWay.get(key)
@@ -116,4 +146,25 @@ export function createAuthenticator({
       for (const issuer of issuers.values()) issuer.close()
     },
   }
+}
+
+/** @throws StatusError as {@link Logins.enter}. */
+function withLogin(verified: VerifiedToken, logins: Logins | undefined): VerifiedToken {
+  const { authentication, signIn } = verified
+  if (logins === undefined || signIn === undefined) return verified
+  const login = logins.enter(authentication, signIn)
+  return { ...verified, authentication: Object.freeze({ ...authentication, login }) }
+}
+
+function assertMachinePrefixes(prefixes: readonly string[]): void {
+  if (!prefixes.every(isMachinePrefix))
+    throw new TypeError('a prefix of machines is lower-case with one colon, at its end')
+  if (new Set(prefixes).size < prefixes.length) throw new TypeError('a prefix of machines stands twice')
+}
+
+/** What an issuer calls somebody must not be what a machine is called. */
+function assertNoMachineName({ username, groups }: Subject, prefixes: readonly string[]): void {
+  const taken = prefixes.find((prefix) => [username, ...groups].some((name) => name.startsWith(prefix)))
+  if (taken !== undefined)
+    throw refusal(`the token makes a name that begins with "${taken}", which is kept for machines`)
 }

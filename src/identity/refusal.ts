@@ -10,6 +10,19 @@ export function refusal(sentence: string, options?: PrivateDetail): StatusError 
   return unauthorized(`${sentence}; sign in with "postern client login"`, options)
 }
 
+/** A 401 for a credential that nobody signs in for: no page would help. */
+export function machineRefusal(sentence: string, options?: PrivateDetail): StatusError {
+  return unauthorized(sentence, options)
+}
+
+/** A 503 for somebody whose groups cannot be looked up now: without them a rule that denies could be escaped. */
+export function groupsUnavailable(options: PrivateDetail): StatusError {
+  return serviceUnavailable(
+    'your groups cannot be looked up now, and nothing is decided without; try again shortly',
+    options,
+  )
+}
+
 /** A 503 for a credential that cannot be checked now, which is no reason to sign in again. */
 export function issuerUnavailable(options: PrivateDetail): StatusError {
   const message = 'the identity provider cannot be reached, so the token cannot be checked; try again shortly'

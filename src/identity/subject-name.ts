@@ -1,3 +1,6 @@
+/** Most groups of one subject, and most values of one extra key. */
+export const MAX_GROUPS = 1000
+
 /** Longest username, group, uid or extra value, in UTF-16 units. */
 const MAX_NAME_LENGTH = 512
 
@@ -27,6 +30,14 @@ export function flawOfName(name: string): string | undefined {
 /** True for names that Kubernetes itself gives a meaning; no claim may become one. */
 export function isReservedName(name: string): boolean {
   return RESERVED.test(name)
+}
+
+/**
+ * Whether machines may be told apart by it: one colon, at the end, so that no such prefix begins another, and none of
+ * Kubernetes' own.
+ */
+export function isMachinePrefix(prefix: string): boolean {
+  return /^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?:$/.test(prefix) && !isReservedName(prefix)
 }
 
 /** One `@` with printable ASCII on both sides, so that a rule on the domain cannot be misled. */

@@ -12,6 +12,8 @@ export interface UnverifiedToken {
   readonly keyId: string | undefined
   /** Claim `iss`, any text. */
   readonly issuer: string
+  /** All that it claims, which anybody could have written. */
+  readonly unverifiedClaims: Claims
 }
 
 /**
@@ -31,9 +33,10 @@ export function parseToken(text: string): UnverifiedToken {
     throw refusal('the header of the token is not one that can be read')
   }
   if (typeof typ !== 'string' || !/^(?:application\/)?jwt$/i.test(typ)) throw refusal('the token is not an ID token')
-  const issuer = claimOf(parseJsonObject(Buffer.from(payload, 'base64url')), 'iss')
+  const unverifiedClaims = parseJsonObject(Buffer.from(payload, 'base64url'))
+  const issuer = claimOf(unverifiedClaims, 'iss')
   if (typeof issuer !== 'string') throw refusal('the token does not say who issued it')
-  return { text, algorithm: alg, keyId: kid, issuer }
+  return { text, algorithm: alg, keyId: kid, issuer, unverifiedClaims }
 }
 
 /** A claim by its exact name; undefined when the token does not have it. */

@@ -3,7 +3,7 @@ import { createSecureContext, type SecureContext } from 'node:tls'
 import { checkAuthorities, checkClientCertificate } from './certificates.ts'
 import { CertificateOnly, type Credential, FixedToken } from './credential.ts'
 import type { Problems } from './endpoint-error.ts'
-import { readSmallFile } from './small-file.ts'
+import { FilesRead } from './small-file.ts'
 import { TokenFile } from './token-file.ts'
 
 /** Certificates or a key may have at most so many bytes. */
@@ -48,16 +48,18 @@ export interface EndpointParts {
 /**
  * Reads the files and checks everything. Undefined when something is wrong, which is then in `problems`.
  *
+ * @param files reads the files, those of tokens apart
  * @param now milliseconds since the epoch, for certificates that have expired
  */
 export async function buildEndpoint(
   parts: EndpointParts,
   problems: Problems,
+  files = new FilesRead(),
   now = Date.now(),
 ): Promise<Endpoint | undefined> {
   const address = await problems.attempt(() => parseServer(parts.server))
-  const ca = await problems.attempt(() => readAuthorities(parts.certificateAuthority, now))
-  const client = await problems.attempt(() => readClientCertificate(parts.clientCertificate, now))
+  const ca = await problems.attempt(() => readAuthorities(parts.certificateAuthority, files, now))
+  const client = await problems.attempt(() => readClientCertificate(parts.clientCertificate, files, now))
   if (parts.tlsServerName === '') problems.add('the TLS server name is empty')
   if (parts.token === undefined && parts.clientCertificate === undefined && parts.credential === undefined) {
     problems.add('there is neither a token nor a client certificate to sign in with')
@@ -90,25 +92,26 @@ function parseServer(server: string): Pick<Endpoint, 'host' | 'port' | 'authorit
   }
 }
 
-async function readAuthorities(text: Text | undefined, now: number): Promise<string | undefined> {
+async function readAuthorities(text: Text | undefined, files: FilesRead, now: number): Promise<string | undefined> {
   if (text === undefined) return undefined
-  const pem = await readPem(text)
+  const pem = await readPem(text, files)
   checkAuthorities(pem, `the certificate authority${place(text)}`, now)
   return pem
 }
 
 async function readClientCertificate(
   texts: EndpointParts['clientCertificate'],
+  files: FilesRead,
   now: number,
 ): Promise<{ readonly certificate: string; readonly key: string } | undefined> {
   if (texts === undefined) return undefined
-  const client = { certificate: await readPem(texts.certificate), key: await readPem(texts.key) }
+  const client = { certificate: await readPem(texts.certificate, files), key: await readPem(texts.key, files) }
   checkClientCertificate(client, `the client certificate${place(texts.certificate)}`, now)
   return client
 }
 
-async function readPem(text: Text): Promise<string> {
-  return 'file' in text ? await readSmallFile(text.file, MAX_PEM_BYTES) : text.value
+async function readPem(text: Text, files: FilesRead): Promise<string> {
+  return 'file' in text ? await files.read(text.file, MAX_PEM_BYTES) : text.value
 }
 
 function place(text: Text): string {

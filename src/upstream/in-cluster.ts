@@ -2,6 +2,7 @@ import { isIP } from 'node:net'
 import { join } from 'node:path'
 import { buildEndpoint, type Endpoint } from './endpoint.ts'
 import { Problems } from './endpoint-error.ts'
+import { FilesRead } from './small-file.ts'
 
 /** Where the kubelet puts a pod's service account. */
 const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount'
@@ -15,6 +16,7 @@ const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount
 export async function loadInCluster(
   environment: Readonly<Record<string, string | undefined>> = process.env,
   directory = SERVICE_ACCOUNT_DIRECTORY,
+  files = new FilesRead(),
 ): Promise<Endpoint> {
   const problems = new Problems('in-cluster')
   const host = environment['KUBERNETES_SERVICE_HOST'] ?? ''
@@ -30,6 +32,7 @@ export async function loadInCluster(
       token: { file: join(directory, 'token') },
     },
     problems,
+    files,
   )
   if (endpoint === undefined) throw problems.toError()
   return endpoint

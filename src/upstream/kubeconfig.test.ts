@@ -1,6 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { afterAll, describe, expect, onTestFinished, test } from 'vitest'
 import { stringify } from 'yaml'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
@@ -125,6 +125,52 @@ describe('a context of a kubeconfig', () => {
   })
 })
 
+describe('several kubeconfigs', () => {
+  const write = (name: string, document: object): string => {
+    const at = join(directory, name)
+    mkdirSync(dirname(at), { recursive: true })
+    writeFileSync(at, stringify(document))
+    return at
+  }
+  const open = async (paths: readonly string[], context?: string): Promise<Endpoint> => {
+    const endpoint = await loadKubeconfig({ path: paths, context })
+    onTestFinished(() => {
+      endpoint.credential.close()
+    })
+    return endpoint
+  }
+
+  test('are one: the first that has a name counts, and paths are relative to the file they stand in', async () => {
+    const contexts = write('several/contexts', {
+      'current-context': '',
+      contexts: [{ name: 'prod', context: { cluster: 'c', user: 'u' } }],
+    })
+    const clusters = write('several/deep/clusters', {
+      'current-context': 'prod',
+      clusters: [{ name: 'c', cluster: { server: 'https://first', 'certificate-authority': '../ca.crt' } }],
+    })
+    const users = write('several/users', {
+      ...kubeconfig({ ...CLUSTER, server: 'https://second' }),
+      'current-context': 'other',
+      users: [{ name: 'u', user: { tokenFile: 'token' } }],
+    })
+    writeFileSync(join(directory, 'several/ca.crt'), authority.certificate)
+    writeFileSync(join(directory, 'several/token'), 'of-several')
+    const endpoint = await open([contexts, clusters, users])
+    expect(endpoint.host).toBe('first')
+    expect(endpoint.credential.authorization()).toBe('Bearer of-several')
+    expect((await open([users, clusters], 'prod')).host).toBe('second')
+  })
+
+  test('are all there, or refused', async () => {
+    const one = write('one', kubeconfig())
+    const missing = join(directory, 'missing')
+    await expect(loadKubeconfig({ path: [one, missing] })).rejects.toThrow(
+      new EndpointError([`kubeconfig ${one}, ${missing}: cannot read ${missing}: no such file`]),
+    )
+  })
+})
+
 describe('a kubeconfig is refused', () => {
   const user = (value: object): object => kubeconfig(CLUSTER, value)
   const cluster = (value: object): object => kubeconfig({ ...CLUSTER, ...value })
@@ -138,9 +184,24 @@ describe('a kubeconfig is refused', () => {
   const asItself = 'which is refused: the connector acts as itself, or as the subject when the socket says so'
 
   test.each<[string, object, string]>([
-    ['a program', user({ exec: { command: 'aws' } }), `user "u" has exec, ${noPrograms}`],
+    [
+      "AWS's program",
+      user({ exec: { command: '/usr/local/bin/aws', args: ['eks', 'get-token'] } }),
+      'user "u" has exec, which is refused: the connector runs no programs; use upstream.eks, which makes the same tokens from AWS credentials',
+    ],
+    [
+      "Google's program",
+      user({ exec: { command: 'gke-gcloud-auth-plugin.exe' } }),
+      'user "u" has exec, which is refused: the connector runs no programs; on GKE use a service account of the cluster: inCluster, or its token in a tokenFile',
+    ],
+    [
+      "Azure's program",
+      user({ exec: { command: 'kubelogin' } }),
+      'user "u" has exec, which is refused: the connector runs no programs; on AKS, or with an issuer of your own, use a service account of the cluster: inCluster, or its token in a tokenFile',
+    ],
+    ['a program without a name', user({ exec: {} }), `user "u" has exec, ${noPrograms}`],
     ['a program beside a token', user({ ...USER, exec: { command: 'x' } }), `user "u" has exec, ${noPrograms}`],
-    ['a plugin', user({ ...USER, 'auth-provider': { name: 'gcp' } }), `user "u" has auth-provider, ${noPrograms}`],
+    ['a plugin', user({ ...USER, 'auth-provider': { name: 'x' } }), `user "u" has auth-provider, ${noPrograms}`],
     ['a user name', user({ ...USER, username: 'admin' }), `user "u" has username, ${noPasswords}`],
     ['a password', user({ ...USER, password: 'secret' }), `user "u" has password, ${noPasswords}`],
     ['impersonation', user({ ...USER, as: 'ana' }), `user "u" has as, ${asItself}`],
@@ -153,7 +214,7 @@ describe('a kubeconfig is refused', () => {
     [
       'a proxy',
       cluster({ 'proxy-url': 'http://proxy' }),
-      'cluster "c" has proxy-url, which is refused: the connector dials the API server itself',
+      'cluster "c" has proxy-url, which is refused: the connector dials the API server itself; run it where it can reach that',
     ],
     ['no server', cluster({ server: '' }), 'no server is named'],
     ['a bare host', cluster({ server: 'api.example.com' }), 'the server is not a URL'],

@@ -2,20 +2,29 @@ import { dirname, resolve } from 'node:path'
 import { parseDocument } from 'yaml'
 import { buildEndpoint, type Endpoint, type EndpointParts, type Text } from './endpoint.ts'
 import { Problems } from './endpoint-error.ts'
-import { readSmallFile } from './small-file.ts'
+import { hintInPlaceOf } from './program-hints.ts'
+import { FilesRead } from './small-file.ts'
 
 /** A kubeconfig may have at most so many bytes. */
 const MAX_KUBECONFIG_BYTES = 4 * 1024 * 1024
 
-/** A kubeconfig file and which of its contexts counts. */
+/** Kubeconfig files, and which of their contexts counts. */
 export interface KubeconfigOptions {
-  readonly path: string
-  /** Default: the file's `current-context`. */
+  /** One file, or several that are read as kubectl reads those of `$KUBECONFIG`: the first that has something counts. */
+  readonly path: string | readonly string[]
+  /** Default: the first `current-context`. */
   readonly context?: string | undefined
 }
 
 /** A YAML mapping. */
 type Mapping = Readonly<Record<string, unknown>>
+
+/** One file as it was read. */
+interface KubeconfigFile {
+  readonly document: Mapping
+  /** What its paths are relative to. */
+  readonly directory: string
+}
 
 /**
  * The endpoint that a context of a kubeconfig names.
@@ -24,20 +33,25 @@ type Mapping = Readonly<Record<string, unknown>>
  * make requests in another name or by another way is refused instead of ignored.
  *
  * @throws EndpointError
- * @see k8s.io/client-go `tools/clientcmd/api/v1/types.go`
+ * @see k8s.io/client-go `tools/clientcmd/api/v1/types.go`, and `tools/clientcmd/loader.go` for several files
  */
-export async function loadKubeconfig({ path, context }: KubeconfigOptions): Promise<Endpoint> {
-  const problems = new Problems(`kubeconfig ${path}`)
-  const document = await problems.attempt(() => readDocument(path))
-  if (document === undefined) throw problems.toError()
-  const parts = new ContextReader(document, dirname(path), problems).read(context)
-  const endpoint = parts === undefined ? undefined : await buildEndpoint(parts, problems)
+export async function loadKubeconfig({ path, context }: KubeconfigOptions, files = new FilesRead()): Promise<Endpoint> {
+  const paths = [path].flat()
+  const problems = new Problems(`kubeconfig ${paths.join(', ')}`)
+  const read: KubeconfigFile[] = []
+  for (const one of paths) {
+    const document = await problems.attempt(() => readDocument(one, files))
+    if (document !== undefined) read.push({ document, directory: dirname(one) })
+  }
+  if (problems.any) throw problems.toError()
+  const parts = new ContextReader(read, problems).read(context)
+  const endpoint = parts === undefined ? undefined : await buildEndpoint(parts, problems, files)
   if (endpoint === undefined) throw problems.toError()
   return endpoint
 }
 
-async function readDocument(path: string): Promise<Mapping> {
-  const text = await readSmallFile(path, MAX_KUBECONFIG_BYTES)
+async function readDocument(path: string, files: FilesRead): Promise<Mapping> {
+  const text = await files.read(path, MAX_KUBECONFIG_BYTES)
   // The parser's own words quote the text, which may be a secret.
   const parsed = parseDocument(text)
   const [error] = parsed.errors
@@ -54,27 +68,25 @@ async function readDocument(path: string): Promise<Mapping> {
 
 /** Finds a context with its cluster and its user, and turns them into what an endpoint is made of. */
 class ContextReader {
-  readonly #document: Mapping
-  readonly #directory: string
+  readonly #files: readonly KubeconfigFile[]
   readonly #problems: Problems
 
-  constructor(document: Mapping, directory: string, problems: Problems) {
-    this.#document = document
-    this.#directory = directory
+  constructor(files: readonly KubeconfigFile[], problems: Problems) {
+    this.#files = files
     this.#problems = problems
   }
 
   /** Undefined when the context or what it names is missing; other mistakes are added and reading goes on. */
   read(wanted: string | undefined): EndpointParts | undefined {
-    const name = wanted ?? this.#document['current-context']
+    const name = wanted ?? this.#files.map(({ document }) => document['current-context']).find(isPresent)
     if (typeof name !== 'string' || name === '') {
       this.#problems.add('it has no current-context, and no context is configured')
       return undefined
     }
     const context = this.#named('contexts', 'context', name)
     if (context === undefined) return undefined
-    const cluster = this.#referred(context, name, 'clusters', 'cluster')
-    const user = this.#referred(context, name, 'users', 'user')
+    const cluster = this.#referred(context.value, name, 'clusters', 'cluster')
+    const user = this.#referred(context.value, name, 'users', 'user')
     if (cluster === undefined || user === undefined) return undefined
     return { ...this.#readCluster(cluster), ...this.#readUser(user) }
   }
@@ -85,16 +97,19 @@ class ContextReader {
       this.#problems.add(`context "${contextName}" names no ${key}`)
       return undefined
     }
-    const value = this.#named(list, key, name)
-    return value === undefined ? undefined : { what: `${key} "${name}"`, value }
+    return this.#named(list, key, name)
   }
 
-  #named(list: string, key: string, name: string): Mapping | undefined {
-    const entries = this.#document[list]
-    const all = Array.isArray(entries) ? entries.filter(isMapping) : []
-    const found = all.filter((entry) => entry['name'] === name)
+  /** In the first file that has the name; within one it may stand once. */
+  #named(list: string, key: string, name: string): Named | undefined {
+    const perFile = this.#files.map(({ document, directory }) => ({ entries: mappingsIn(document[list]), directory }))
+    const holder = perFile.find(({ entries }) => entries.some((entry) => entry['name'] === name))
+    const found = holder?.entries.filter((entry) => entry['name'] === name) ?? []
     const value = found[0]?.[key]
-    if (found.length === 1 && isMapping(value)) return value
+    if (holder !== undefined && found.length === 1 && isMapping(value)) {
+      return { what: `${key} "${name}"`, value, directory: holder.directory }
+    }
+    const all = perFile.flatMap(({ entries }) => entries)
     if (found.length > 1) this.#problems.add(`there is more than one ${key} "${name}"`)
     else if (found.length === 1) this.#problems.add(`${key} "${name}" is empty`)
     else this.#problems.add(`there is no ${key} "${name}"; there is ${names(all)}`)
@@ -106,7 +121,7 @@ class ContextReader {
       this.#refuse(cluster, 'insecure-skip-tls-verify', 'name the certificate-authority instead')
     }
     if (isPresent(cluster.value['proxy-url'])) {
-      this.#refuse(cluster, 'proxy-url', 'the connector dials the API server itself')
+      this.#refuse(cluster, 'proxy-url', 'the connector dials the API server itself; run it where it can reach that')
     }
     return {
       server: this.#string(cluster, 'server') ?? '',
@@ -116,6 +131,15 @@ class ContextReader {
   }
 
   #readUser(user: Named): Pick<EndpointParts, 'token' | 'clientCertificate'> {
+    for (const [key, nameOf] of [
+      ['exec', 'command'],
+      ['auth-provider', 'name'],
+    ] as const) {
+      const program = user.value[key]
+      if (!isPresent(program)) continue
+      const name: unknown = isMapping(program) ? program[nameOf] : ''
+      this.#refuse(user, key, hintInPlaceOf(typeof name === 'string' ? name : ''))
+    }
     for (const [key, hint] of REFUSED_USER_KEYS) {
       if (isPresent(user.value[key])) this.#refuse(user, key, hint)
     }
@@ -128,7 +152,12 @@ class ContextReader {
       this.#problems.add(`${user.what} has no ${missing} beside its other half`)
     }
     return {
-      token: tokenFile !== undefined ? { file: this.#path(tokenFile) } : token === undefined ? token : { value: token },
+      token:
+        tokenFile !== undefined
+          ? { file: resolve(user.directory, tokenFile) }
+          : token === undefined
+            ? token
+            : { value: token },
       clientCertificate: certificate !== undefined && key !== undefined ? { certificate, key } : undefined,
     }
   }
@@ -141,7 +170,7 @@ class ContextReader {
   #text(named: Named, key: string): Text | undefined {
     const data = this.#string(named, `${key}-data`)
     const file = this.#string(named, key)
-    if (data === undefined) return file === undefined ? undefined : { file: this.#path(file) }
+    if (data === undefined) return file === undefined ? undefined : { file: resolve(named.directory, file) }
     if (!/^[A-Za-z0-9+/\s]+={0,2}\s*$/.test(data)) this.#problems.add(`${named.what}: ${key}-data is not base64`)
     return { value: Buffer.from(data, 'base64').toString('latin1') }
   }
@@ -154,25 +183,20 @@ class ContextReader {
     this.#problems.add(`${named.what}: ${key} is not a string`)
     return undefined
   }
-
-  #path(path: string): string {
-    return resolve(this.#directory, path)
-  }
 }
 
-/** A cluster or a user, with the words that name it in messages. */
+/** A context, a cluster or a user, with the words that name it in messages. */
 interface Named {
   readonly what: string
   readonly value: Mapping
+  /** Of the file that it stands in. */
+  readonly directory: string
 }
 
 const NO_IMPERSONATION = 'the connector acts as itself, or as the subject when the socket says so'
-const NO_PROGRAMS = 'the connector runs no programs; use a token, a tokenFile or a client certificate'
 const NO_PASSWORDS = 'Kubernetes has no passwords since 1.19; use a token, a tokenFile or a client certificate'
 
 const REFUSED_USER_KEYS: readonly (readonly [string, string])[] = [
-  ['exec', NO_PROGRAMS],
-  ['auth-provider', NO_PROGRAMS],
   ['username', NO_PASSWORDS],
   ['password', NO_PASSWORDS],
   ['as', NO_IMPERSONATION],
@@ -183,6 +207,10 @@ const REFUSED_USER_KEYS: readonly (readonly [string, string])[] = [
 
 function isMapping(value: unknown): value is Mapping {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function mappingsIn(list: unknown): readonly Mapping[] {
+  return Array.isArray(list) ? list.filter(isMapping) : []
 }
 
 function isPresent(value: unknown): boolean {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readTextFile } from '../document/text-file.ts'
 
 /**
@@ -10,5 +11,27 @@ export async function readSmallFile(path: string, maxBytes: number): Promise<str
     return await readTextFile(path, maxBytes)
   } catch (error) {
     throw new Error(`cannot read ${path}: ${error instanceof Error ? error.message : String(error)}`, { cause: error })
+  }
+}
+
+/** Reads small files and remembers which, and a digest of what they held. */
+export class FilesRead {
+  readonly #digests = new Map<string, string>()
+
+  /** @throws as {@link readSmallFile}; the file is remembered all the same. */
+  async read(path: string, maxBytes: number): Promise<string> {
+    this.#digests.set(path, '')
+    const text = await readSmallFile(path, maxBytes)
+    this.#digests.set(path, createHash('sha256').update(text).digest('hex'))
+    return text
+  }
+
+  get paths(): readonly string[] {
+    return [...this.#digests.keys()]
+  }
+
+  /** The same for the same files with the same text. */
+  get digest(): string {
+    return JSON.stringify([...this.#digests].toSorted())
   }
 }

@@ -4,7 +4,7 @@ import { readSmallFile } from './small-file.ts'
 /** A token file may have at most so many bytes. */
 export const MAX_TOKEN_BYTES = 64 * 1024
 /** How often a token file is read again, in milliseconds. The kubelet renews a service account's token long before its end. */
-const TOKEN_REFRESH_MS = 30_000
+const TOKEN_REFRESH_MS = 2_000
 
 /**
  * A bearer token in a file that somebody else renews, as the kubelet does for a service account.

@@ -23,6 +23,10 @@ export class UpstreamClient implements Upstream {
     return this.#pool.size
   }
 
+  get problem(): string {
+    return this.#endpoint.credential.problem
+  }
+
   send(request: UpstreamRequest, sink: ResponseSink, drain: () => void): UpstreamExchange {
     const head = renderRequestHead(request, this.#endpoint, this.#endpoint.credential.authorization())
     const timeoutMs = request.responseHeadTimeoutMs ?? this.#limits.responseHeadTimeoutMs

@@ -92,6 +92,8 @@ export interface Upstream {
   upgrade(request: UpstreamRequest, protocol: string, signal: AbortSignal): Promise<UpgradeAnswer>
   /** Resolves when the API server answers `GET /readyz` or `/version` to the connector's credential; throws a StatusError that says why not. */
   probe(signal: AbortSignal): Promise<void>
+  /** What an operator should look at although it works, in one line; empty or absent when all is well. */
+  readonly problem?: string
   /** Open connections: idle ones, those being dialled and those handed over by `upgrade` included. */
   readonly openConnections: number
   /** Closes every connection, lets none be opened any more, and lets go of the credential. */

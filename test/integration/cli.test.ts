@@ -28,7 +28,7 @@ test.for([
 
 test.for([
   [['client', 'logn'], 64, "postern: unknown command 'logn' (Did you mean login?); --help tells more\n"],
-  [['client', 'login'], 64, "postern: required option '--portal <URL>' not specified; --help tells more\n"],
+  [['client', 'login'], 64, 'postern: name the portal with --portal or POSTERN_PORTAL\n'],
   [
     ['client', 'token', '--portal', 'ftp://x'],
     64,

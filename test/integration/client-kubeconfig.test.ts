@@ -1,10 +1,11 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { loginPath, saveLogin } from '../../src/client/login-cache-writer.ts'
 import type { PortalSocket } from '../../src/portal/sockets.ts'
 import { startPortal, type StartedPortal } from '../support/portal.ts'
+import { runAtTerminal } from '../support/person-at-terminal.ts'
 import { createLaptop, type CommandResult, type Laptop } from '../support/postern-command.ts'
 import { startStagedIssuer, type StagedIssuer } from '../support/staged-issuer.ts'
 
@@ -216,4 +217,44 @@ test('signing out ends the logins with all issuers, or with the one that is name
   await keepLogin({}, laptop.cacheDirectory, other)
   expect(await logout()).toMatchObject({ exitCode: 0, stderr: '' })
   for (const url of [issuer.url, other]) expect(await logout('--issuer', url)).toMatchObject({ exitCode: 1 })
+})
+
+describe.skipIf(process.platform !== 'linux')('a person at a terminal', () => {
+  const contexts = (): string[] => (written() as { contexts: { name: string }[] }).contexts.map(({ name }) => name)
+  const QUESTION = /Which sockets do you want in your kubeconfig\?.*: $/
+
+  test('is asked which sockets, again when the answer is none, and gets those', async () => {
+    const { exitCode, shown } = await runAtTerminal(
+      laptop,
+      ['client', 'kubeconfig', 'set'],
+      [
+        [QUESTION, '7'],
+        [QUESTION, '2'],
+      ],
+    )
+    expect(exitCode).toBe(0)
+    expect(shown).toContain('1  production  (read)\n  2  staging  (read)\n')
+    expect(contexts()).toEqual(['staging'])
+  })
+
+  test('gets all with --all, without a question', async () => {
+    const { exitCode, shown } = await runAtTerminal(laptop, ['client', 'kubeconfig', 'set', '--all'], [])
+    expect([exitCode, shown]).toEqual([0, expect.not.stringContaining('?')])
+    expect(contexts()).toEqual(['production', 'staging'])
+  })
+
+  test('who ends the input gets none', async () => {
+    const { exitCode } = await runAtTerminal(laptop, ['client', 'kubeconfig', 'set'], [[QUESTION, '\u0004']])
+    expect(exitCode).toBe(64)
+    expect(existsSync(laptop.kubeconfig)).toBe(false)
+  })
+})
+
+test('who wants no browser from kubectl keeps it that way', async () => {
+  expect(await set('production')).toMatchObject({ exitCode: 0 })
+  const before = readFileSync(laptop.kubeconfig, 'utf8')
+  expect(before).toContain('interactiveMode: IfAvailable')
+  writeFileSync(laptop.kubeconfig, before.replace('IfAvailable', 'Never'))
+  expect(await set('production', '--namespace', 'payments')).toMatchObject({ exitCode: 0 })
+  expect(readFileSync(laptop.kubeconfig, 'utf8')).toContain('interactiveMode: Never')
 })

@@ -6,6 +6,7 @@ import { signIn } from '../../sandbox/identity-provider/browser.ts'
 import { people } from '../../sandbox/identity-provider/people.ts'
 import { portalDirectory, readLogin, type CachedLogin, type Login } from '../../src/client/login-cache.ts'
 import { saveLogin } from '../../src/client/login-cache-writer.ts'
+import { connectPortal } from '../../src/client/portal.ts'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { startPortal, type StartedPortal } from '../support/portal.ts'
 import { createLaptop, type CommandResult, type Laptop } from '../support/postern-command.ts'
@@ -91,6 +92,7 @@ test('a login from the first sign-in to the sign-out, seen through what is print
   expect(login).toMatchObject({ exitCode: 0 })
   expect(login.stdout).toMatch(new RegExp(`^You are signed in to ${portal.url} as ana@example.com, and stay so\\.\n`))
   expect(login.page).toContain('You are signed in')
+  expect(login.page).toContain(`You are ana@example.com at ${portal.url}.`)
 
   const before = { ...provider.counts }
   const first = await token()
@@ -171,6 +173,14 @@ test('the address asks for a code with S256, state and nonce, at a path and port
     expect(one.get(name)?.length).toBeGreaterThanOrEqual(43)
     expect(one.get(name)).not.toBe(other.get(name))
   }
+})
+
+test('a person may ask to prove anew who they are', async () => {
+  const command = laptop.start([...loginArguments(), '--prompt', 'login'])
+  const [, address = ''] = await command.line(/^Sign in at: (.*)$/m)
+  expect(new URL(address).searchParams.get('prompt')).toBe('login consent')
+  await signIn(provider, people.ana, address)
+  expect(await command.result).toMatchObject({ exitCode: 0 })
 })
 
 test('a callback with another state is refused, and the login it did not belong to goes on', async () => {
@@ -260,6 +270,32 @@ test('a damaged file is as good as none, and the next login replaces it', async 
   expect((await token()).stderr).toContain('you are not signed in')
   expect(await logIn()).toMatchObject({ exitCode: 0 })
   expect(await token()).toMatchObject({ exitCode: 0 })
+})
+
+test('the authority of a portal is given once, and the only portal need not be named again', async () => {
+  await logIn()
+  const command = laptop.start(['client', 'login', '--no-browser'])
+  const [, address = ''] = await command.line(/^Sign in at: (.*)$/m)
+  await signIn(provider, people.omar, address)
+  expect(await command.result).toMatchObject({
+    exitCode: 0,
+    stdout: expect.stringContaining(`signed in to ${portal.url} as omar@example.com`) as unknown,
+  })
+})
+
+test('the page to sign out at the issuer is shown when asked for, and names no token', async () => {
+  await logIn()
+  const { idToken } = cached().login
+  const { exitCode, stderr } = await laptop.run(['client', 'logout', '--end-session', '--no-browser'])
+  expect([exitCode, stderr]).toEqual([
+    0,
+    `Sign out at: ${provider.issuer}/session/end?client_id=${provider.clientId}\n`,
+  ])
+  expect(stderr).not.toContain(idToken)
+  expect(portal.seen).toContain('DELETE /apis/postern.dev/v1alpha1/logins/current')
+  await expect(connectPortal(portal.url, portal.certificateAuthority).whoAmI(idToken)).rejects.toMatchObject({
+    code: 'NotSignedIn',
+  })
 })
 
 test('signing out works while the issuer is down, and says what is left', async () => {

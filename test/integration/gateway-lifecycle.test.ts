@@ -69,9 +69,18 @@ describe('the ops listener', () => {
     await withGateway({}, async (gateway) => {
       expect(await ops(gateway, '/livez')).toEqual({ status: 200, text: 'ok\n' })
       await expect.poll(async () => (await ops(gateway, '/readyz')).status).toBe(200)
-      expect((await ops(gateway, '/readyz?verbose')).text).toMatch(
-        /^\[\+\]audit ok\n\[\+\]policy ok\n\[\+\]issuer\/https:\S+ ok\n\[\+\]socket\/production ok\nreadyz check passed\n$/,
-      )
+      const checks = (await ops(gateway, '/readyz?verbose')).text.split('\n')
+      for (const name of [
+        'shutdown',
+        'audit',
+        'policy',
+        'certificate/kubernetes',
+        'certificate/portal',
+        'socket/production',
+      ])
+        expect(checks).toContain(`[+]${name} ok`)
+      expect(checks).toContainEqual(expect.stringMatching(/^\[\+\]issuer\/https:\S+ ok$/))
+      expect(checks.slice(-2)).toEqual(['readyz check passed', ''])
       await gateway.fetch(PODS)
       await gateway.fetch('/sockets/production/api/v1/secrets')
       const { text } = await ops(gateway, '/metrics')
@@ -97,6 +106,24 @@ describe('the ops listener', () => {
       expect(gateway.log.join('')).toContain('ECONNREFUSED')
       if (address !== null && typeof address === 'object') server.listen(address.port, '127.0.0.1')
       await expect.poll(async () => (await gateway.fetch(PODS)).statusCode).toBe(200)
+    })
+  })
+})
+
+describe('a socket whose API server no longer takes the credential', () => {
+  it('says so in one line soon after a request has met it', async () => {
+    await withGateway({}, async (gateway) => {
+      await expect.poll(async () => (await ops(gateway, '/readyz')).status).toBe(200)
+      const { server } = gateway.apiServer
+      server.removeAllListeners('request').on('request', (_request, response: ServerResponse) => {
+        response.writeHead(401).end()
+      })
+      expect((await gateway.fetch(PODS)).statusCode).toBe(502)
+      await expect
+        .poll(async () => (await ops(gateway, '/readyz')).text, { timeout: 3_000 })
+        .toMatch(/\[-\]socket\/production failed: the API server .* does not accept the credential .* answered 401\n/)
+      const told = gateway.log.filter((line) => line.includes('socket.readiness') && line.includes('answered 401'))
+      expect(told).toHaveLength(1)
     })
   })
 })

@@ -243,6 +243,7 @@ describe('kubectl', () => {
       kind: 'APIResourceList',
       groupVersion: 'postern.dev/v1alpha1',
       resources: [
+        { name: 'logins', kind: 'Login', namespaced: false, verbs: ['delete', 'get', 'list'] },
         { name: 'recordings', kind: 'Recording', namespaced: false, verbs: ['delete', 'get', 'list'] },
         { name: 'recordings/cast', kind: 'Recording', namespaced: false, verbs: ['get'] },
         { name: 'sessions', kind: 'Session', namespaced: false, verbs: ['delete', 'get', 'list'] },

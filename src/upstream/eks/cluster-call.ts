@@ -1,6 +1,6 @@
 import type { Upstream } from '../upstream.ts'
 
-/** The most that an answer may have, in bytes. */
+/** The most that an answer may have where nothing else is said, in bytes. */
 const MAX_ANSWER_BYTES = 4 * 1024 * 1024
 
 /** A request with a body of JSON. */
@@ -10,6 +10,8 @@ export interface ClusterCall {
   readonly body?: unknown
   /** Default `application/json`. */
   readonly contentType?: string
+  /** Default 4 MiB. */
+  readonly maxAnswerBytes?: number
 }
 
 /** An answer that was read whole. */
@@ -21,9 +23,18 @@ export interface ClusterAnswer {
   readonly message: string
 }
 
-/** Sends one request and reads the answer. @throws StatusError for the network, Error for an answer that is too long */
-export function callCluster(upstream: Pick<Upstream, 'send'>, call: ClusterCall): Promise<ClusterAnswer> {
-  const { method, target, contentType = 'application/json' } = call
+/**
+ * Sends one request and reads the answer.
+ *
+ * @throws StatusError for the network, Error for an answer that is too long; the signal's reason
+ */
+export async function callCluster(
+  upstream: Pick<Upstream, 'send'>,
+  call: ClusterCall,
+  signal?: AbortSignal,
+): Promise<ClusterAnswer> {
+  signal?.throwIfAborted()
+  const { method, target, contentType = 'application/json', maxAnswerBytes = MAX_ANSWER_BYTES } = call
   const content = call.body === undefined ? Buffer.alloc(0) : Buffer.from(JSON.stringify(call.body))
   const headers = ['Accept', 'application/json', ...(content.length === 0 ? [] : ['Content-Type', contentType])]
   const { promise, resolve, reject } = Promise.withResolvers<ClusterAnswer>()
@@ -38,7 +49,7 @@ export function callCluster(upstream: Pick<Upstream, 'send'>, call: ClusterCall)
       },
       data(chunk) {
         bytes += chunk.length
-        if (bytes <= MAX_ANSWER_BYTES) chunks.push(Buffer.from(chunk))
+        if (bytes <= maxAnswerBytes) chunks.push(Buffer.from(chunk))
         else {
           exchange.abort()
           reject(new Error(`the answer to ${method} ${target} is too long`))
@@ -52,9 +63,18 @@ export function callCluster(upstream: Pick<Upstream, 'send'>, call: ClusterCall)
     },
     () => undefined,
   )
-  if (content.length > 0) exchange.write(content)
-  exchange.end()
-  return promise
+  const abort = (): void => {
+    exchange.abort()
+    reject(signal?.reason as Error)
+  }
+  signal?.addEventListener('abort', abort)
+  try {
+    if (content.length > 0) exchange.write(content)
+    exchange.end()
+    return await promise
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
 }
 
 function read(text: string): Pick<ClusterAnswer, 'body' | 'message'> {

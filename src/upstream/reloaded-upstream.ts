@@ -1,0 +1,122 @@
+import { FileReload } from '../document/file-reload.ts'
+import { EndpointError } from './endpoint-error.ts'
+import type { Endpoint } from './endpoint.ts'
+import { FilesRead } from './small-file.ts'
+import { UpstreamClient } from './upstream-client.ts'
+import { DEFAULT_UPSTREAM_LIMITS, type UpstreamLimits } from './upstream-limits.ts'
+import type { ResponseSink, UpgradeAnswer, Upstream, UpstreamExchange, UpstreamRequest } from './upstream.ts'
+
+export interface ReloadedUpstreamOptions {
+  /** Makes the endpoint; reads through `files` whatever a change of shall make it anew. Throws EndpointError. */
+  readonly load: (files: FilesRead) => Promise<Endpoint>
+  readonly onReloaded: () => void
+  /** Told when the files cannot be used, in one line. What was loaded before stays in force. */
+  readonly onRefused: (problem: string) => void
+  readonly onMended: () => void
+  readonly limits?: UpstreamLimits
+}
+
+/**
+ * An upstream that is made from files (authorities, client certificates, kubeconfigs) and made anew when they change. New
+ * requests go the new way then; those under way, watches and sessions included, end where they are.
+ */
+export class ReloadedUpstream implements Upstream {
+  readonly #limits: UpstreamLimits
+  #client: UpstreamClient
+  #files: FilesRead
+  readonly #retired = new Set<UpstreamClient>()
+  readonly #reload: FileReload
+  #closed = false
+
+  private constructor(loaded: Loaded, reload: FileReload, limits: UpstreamLimits) {
+    this.#limits = limits
+    this.#reload = reload
+    this.#files = loaded.files
+    this.#client = new UpstreamClient(loaded.endpoint, limits)
+  }
+
+  /**
+   * Loads the endpoint, and again when its files change. Closed by the caller.
+   *
+   * @throws EndpointError
+   */
+  static async open(options: ReloadedUpstreamOptions): Promise<ReloadedUpstream> {
+    const { load, onReloaded, onRefused, onMended, limits = DEFAULT_UPSTREAM_LIMITS } = options
+    const first = await loadFrom(load)
+    let upstream: ReloadedUpstream | null = null
+    const reload = await FileReload.start({
+      paths: () => (upstream === null ? first.files : upstream.#files).paths,
+      apply: async () => {
+        const loaded = await loadFrom(load)
+        if (upstream === null) loaded.endpoint.credential.close()
+        else if (upstream.#replace(loaded)) onReloaded()
+      },
+      onRefused,
+      onMended,
+    })
+    upstream = new ReloadedUpstream(first, reload, limits)
+    return upstream
+  }
+
+  get openConnections(): number {
+    let open = this.#client.openConnections
+    for (const client of this.#retired) open += client.openConnections
+    return open
+  }
+
+  get problem(): string {
+    return this.#reload.problem === '' ? this.#client.problem : this.#reload.problem
+  }
+
+  send(request: UpstreamRequest, sink: ResponseSink, drain: () => void): UpstreamExchange {
+    return this.#client.send(request, sink, drain)
+  }
+
+  upgrade(request: UpstreamRequest, protocol: string, signal: AbortSignal): Promise<UpgradeAnswer> {
+    return this.#client.upgrade(request, protocol, signal)
+  }
+
+  probe(signal: AbortSignal): Promise<void> {
+    return this.#client.probe(signal)
+  }
+
+  close(): void {
+    this.#closed = true
+    void this.#reload.stop()
+    this.#client.close()
+    for (const client of this.#retired) client.close()
+  }
+
+  /** Returns whether anything is different. */
+  #replace({ endpoint, files }: Loaded): boolean {
+    if (this.#closed || files.digest === this.#files.digest) {
+      endpoint.credential.close()
+      return false
+    }
+    for (const client of this.#retired) {
+      if (client.openConnections > 0) continue
+      client.close()
+      this.#retired.delete(client)
+    }
+    this.#client.retire()
+    this.#retired.add(this.#client)
+    this.#client = new UpstreamClient(endpoint, this.#limits)
+    this.#files = files
+    return true
+  }
+}
+
+interface Loaded {
+  readonly endpoint: Endpoint
+  readonly files: FilesRead
+}
+
+async function loadFrom(load: ReloadedUpstreamOptions['load']): Promise<Loaded> {
+  const files = new FilesRead()
+  try {
+    return { endpoint: await load(files), files }
+  } catch (error) {
+    // In one line, for the log.
+    throw error instanceof EndpointError ? new EndpointError([error.problems.join('; ')]) : error
+  }
+}

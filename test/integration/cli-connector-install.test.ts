@@ -1,0 +1,150 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
+import { type CommandResult, type Laptop, createLaptop } from '../support/postern-command.ts'
+
+const systemdRunsHere = existsSync('/run/systemd/system')
+const missing = ['systemctl', 'systemd-sysusers', 'systemd-analyze'].filter(
+  (command) => spawnSync(command, ['--version']).error !== undefined,
+)
+/** As `systemd-analyze security` weighs what a service could do: 0 is nothing, 10 is everything. */
+const MOST_EXPOSURE = 2
+
+const authority = createCertificateAuthority()
+const DOCUMENT = `apiVersion: postern.dev/v1alpha1
+kind: Connector
+listen:
+  kubernetes: { tls: { certificate: tls.crt, key: tls.key }, publicURL: 'https://kube.example.com' }
+  portal: { tls: { certificate: tls.crt, key: tls.key }, publicURL: 'https://postern.example.com' }
+identity:
+  issuers:
+  - issuer: { url: 'https://sso.example.com', audiences: [postern] }
+    client: { id: postern }
+    claimMappings: { username: { claim: email, prefix: '' } }
+sockets:
+- name: production
+  upstream:
+    server: { url: 'https://127.0.0.1:9', certificateAuthority: ca.crt, credential: { token: { file: token } } }
+policies: [policy.yaml]
+audit: { trail: { directory: /srv/postern/audit } }
+recordings: { store: { directory: /var/lib/postern/recordings } }
+limits: { drainTimeout: 45s }
+`
+const POLICY = `apiVersion: postern.dev/v1alpha1
+kind: Policy
+metadata: { name: readers }
+spec:
+  subjects: { groups: [readers] }
+  rules: [{ verbs: [get], resources: [pods] }]
+`
+
+let laptop: Laptop
+let root: string
+let config: string
+
+beforeEach(() => {
+  laptop = createLaptop()
+  root = mkdtempSync(join(tmpdir(), 'postern-root-'))
+  const directory = join(root, 'etc/postern')
+  mkdirSync(directory, { recursive: true })
+  const { cert, key } = authority.issueServer()
+  const files = { 'tls.crt': cert, 'tls.key': key, 'ca.crt': authority.certificate, token: 'a', 'policy.yaml': POLICY }
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(directory, name), text)
+  config = join(directory, 'connector.yaml')
+  writeFileSync(config, DOCUMENT)
+})
+afterEach(() => {
+  laptop.dispose()
+  rmSync(root, { recursive: true })
+})
+
+const postern = (...args: string[]): Promise<CommandResult> =>
+  laptop.run(['connector', ...args], { PATH: process.env['PATH'] })
+const unitFile = (): string => join(root, 'etc/systemd/system/postern.service')
+
+test('--dry-run prints the files and changes nothing', async () => {
+  const before = readdirSync(root, { recursive: true })
+  const { exitCode, stdout, stderr } = await postern('install', '--dry-run', '--config', config, '--root', root)
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
+  expect(stdout).toMatch(/^# \/etc\/sysusers\.d\/postern\.conf\nu postern /)
+  expect(stdout).toContain(`main.ts connector start --config ${config}\n`)
+  expect(stdout).toContain('\nTimeoutStopSec=60s\n')
+  expect(stdout).toContain('\nReadWritePaths=/srv/postern/audit\n')
+  expect(stdout).not.toContain('/var/lib/postern/recordings')
+  expect(readdirSync(root, { recursive: true })).toEqual(before)
+})
+
+test('a document that is wrong is not installed', async () => {
+  writeFileSync(config, DOCUMENT.replace('[policy.yaml]', '[nothing.yaml]'))
+  const { exitCode, stderr } = await postern('install', '--config', config, '--root', root)
+  expect(exitCode).toBe(78)
+  expect(stderr).toContain('"nothing.yaml" matches no file')
+  expect(existsSync(unitFile())).toBe(false)
+})
+
+test.skipIf(systemdRunsHere).each(['install', 'uninstall', 'status'])(
+  '%s says so where there is no systemd',
+  async (command) => {
+    const flags = command === 'install' ? ['--config', config] : []
+    const { exitCode, stderr } = await postern(command, ...flags)
+    expect(exitCode).toBe(1)
+    expect(stderr).toMatch(/^postern: there is no systemd: .*start it as `postern connector start --config FILE`/)
+    expect(stderr.trimEnd()).not.toContain('\n')
+  },
+)
+
+describe.skipIf(missing.length > 0)('in the tree of a system', () => {
+  beforeEach(() => {
+    // What systemd-sysusers and `systemctl enable` want to see.
+    mkdirSync(join(root, 'usr/lib/systemd/system'), { recursive: true })
+    writeFileSync(join(root, 'usr/lib/systemd/system/multi-user.target'), '[Unit]\nDescription=Multi-User System\n')
+  })
+
+  test('install makes the user and enables the unit, once', async () => {
+    const first = await postern('install', '--config', config, '--root', root)
+    expect(first).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(first.stdout).toContain('postern.service is written')
+    expect(readFileSync(join(root, 'etc/passwd'), 'utf8')).toMatch(
+      /^postern:x?!?\*?:\d+:\d+:Postern connector:\/var\/lib\/postern:\/usr\/sbin\/nologin$/m,
+    )
+    expect(existsSync(join(root, 'etc/systemd/system/multi-user.target.wants'))).toBe(true)
+    const unit = readFileSync(unitFile(), 'utf8')
+
+    const again = await postern('install', '--config', config, '--root', root)
+    expect(again).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(again.stdout.match(/is as it should be/g)).toHaveLength(2)
+    expect(readFileSync(unitFile(), 'utf8')).toBe(unit)
+
+    writeFileSync(config, DOCUMENT.replace('45s', '50s'))
+    const changed = await postern('install', '--config', config, '--root', root)
+    expect(changed.stdout).toContain('postern.service is replaced')
+  })
+
+  test('uninstall takes it back, once, and leaves the document', async () => {
+    await postern('install', '--config', config, '--root', root)
+    const first = await postern('uninstall', '--root', root)
+    expect(first).toMatchObject({ exitCode: 0, stderr: '' })
+    expect(first.stdout).toContain('postern.service is gone')
+    expect(existsSync(unitFile())).toBe(false)
+    expect(existsSync(join(root, 'etc/systemd/system/multi-user.target.wants/postern.service'))).toBe(false)
+    expect(existsSync(config)).toBe(true)
+    const again = await postern('uninstall', '--root', root)
+    expect(again).toMatchObject({ exitCode: 0, stdout: 'postern.service is not installed\n' })
+  })
+
+  test('systemd reads the unit without a complaint, and finds little that the service could do', async () => {
+    await postern('install', '--config', config, '--root', root)
+    const verified = spawnSync('systemd-analyze', ['verify', unitFile()], { encoding: 'utf8' })
+    expect(verified.stderr.split('\n').filter((line) => line.includes('postern.service'))).toEqual([])
+    const weighed = execFileSync(
+      'systemd-analyze',
+      ['security', '--offline=true', '--json=off', '--no-pager', unitFile()],
+      { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] },
+    )
+    const exposure = /Overall exposure level for postern\.service: ([\d.]+)/.exec(weighed)?.[1]
+    expect(Number(exposure)).toBeLessThan(MOST_EXPOSURE)
+  })
+})

@@ -1,0 +1,287 @@
+import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { createServer, type AddressInfo } from 'node:net'
+import { dirname, join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
+import { portalDirectory, type Login } from '../../src/client/login-cache.ts'
+import { loginPath, saveLogin } from '../../src/client/login-cache-writer.ts'
+import { connectPortal } from '../../src/client/portal.ts'
+import type { PortalIssuer } from '../../src/portal/discovery.ts'
+import { LOGIN_TROUBLES, type LoginTroubleName } from '../support/login-troubles.ts'
+import { startPortal, type StartedPortal } from '../support/portal.ts'
+import { runAtTerminal } from '../support/person-at-terminal.ts'
+import { createLaptop, type CommandResult, type Laptop } from '../support/postern-command.ts'
+import { startStagedIssuer, type StagedIssuer } from '../support/staged-issuer.ts'
+
+/** Brings about every row of the table in docs/troubleshooting.md, and holds what is printed against it. */
+
+const NOWHERE = 'https://127.0.0.1:9'
+const OTHER_ISSUER = 'https://other.example.com'
+
+let issuer: StagedIssuer
+/** Of the two, the one that is signed in to. */
+let portal: StartedPortal
+let ordinary: StartedPortal
+let choosy: StartedPortal
+let laptop: Laptop
+let discovered: PortalIssuer[]
+
+beforeAll(async () => {
+  issuer = await startStagedIssuer()
+  discovered = []
+  ordinary = await startPortal({ issuers: [issuer.options()], discovered })
+  choosy = await startPortal({ issuers: [issuer.options({ audiences: ['kubernetes'] })], discovered })
+})
+afterAll(async () => {
+  await Promise.all([ordinary.stop(), choosy.stop(), issuer.close()])
+})
+beforeEach(() => {
+  laptop = createLaptop()
+  portal = ordinary
+  discovered.splice(0, discovered.length, ownIssuer())
+  issuer.discovery = {
+    issuer: issuer.url,
+    jwks_uri: `${issuer.url}/keys`,
+    authorization_endpoint: `${issuer.url}/authorize`,
+    token_endpoint: `${issuer.url}/token`,
+    device_authorization_endpoint: `${issuer.url}/device`,
+    id_token_signing_alg_values_supported: ['ES256'],
+  }
+})
+afterEach(() => {
+  issuer.staged.clear()
+  laptop.dispose()
+})
+
+function ownIssuer(flows: PortalIssuer['flows'] = {}): PortalIssuer {
+  const { url, certificateAuthority } = issuer
+  return { url, clientID: 'postern', scopes: ['openid'], certificateAuthority, flows }
+}
+
+function loginArguments(...more: string[]): string[] {
+  const authority = join(laptop.home, 'ca.crt')
+  writeFileSync(authority, portal.certificateAuthority)
+  return ['client', 'login', '--portal', portal.url, '--no-browser', '--certificate-authority', authority, ...more]
+}
+const logIn = (...more: string[]): Promise<CommandResult> => laptop.run(loginArguments(...more))
+const token = (env: NodeJS.ProcessEnv = {}): Promise<CommandResult> =>
+  laptop.run(['client', 'token', '--portal', portal.url], env)
+
+/** The browser comes back with this, `state` added. */
+async function comeBack(parameters: Record<string, string>): Promise<CommandResult> {
+  const command = laptop.start(loginArguments())
+  const [, address = ''] = await command.line(/^Sign in at: (.*)$/m)
+  const asked = new URL(address).searchParams
+  nonce = asked.get('nonce') ?? ''
+  const back = new URL(asked.get('redirect_uri') ?? '')
+  back.search = new URLSearchParams({ ...parameters, state: asked.get('state') ?? '' }).toString()
+  await (await fetch(back)).text()
+  return command.result
+}
+let nonce = ''
+
+function answer(path: string, status: number, body: object): void {
+  issuer.staged.set(path, (_request, response) => {
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
+  })
+}
+
+/** The token endpoint gives an ID token with these claims over those of a good one. */
+function answerTokens(claims: Record<string, unknown> = {}, rest: object = {}): void {
+  issuer.staged.set('/token', (_request, response) => {
+    void issuer.sign({ nonce, ...claims }).then((idToken) => {
+      const tokens = { access_token: 'a', token_type: 'Bearer', id_token: idToken, ...rest }
+      response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(tokens))
+    })
+  })
+}
+
+const DEVICE = { device_code: 'd', user_code: 'WDJB-MJHT', verification_uri: 'https://sso.example.com/device' }
+
+/** Keeps a login whose ID token has ended, with `changes` to it; gives back its file. */
+async function keepLogin(changes: Partial<Login> = {}): Promise<string> {
+  const login: Login = {
+    version: 1,
+    portal: portal.url,
+    portalCertificateAuthority: portal.certificateAuthority,
+    issuer: issuer.url,
+    issuerCertificateAuthority: issuer.certificateAuthority,
+    clientID: 'postern',
+    idToken: await issuer.sign(),
+    refreshToken: 'the-refresh-token',
+    signedInAtMs: 1,
+    expiresAtMs: 2,
+    refreshAtMs: 1,
+    refreshFailedAtMs: 0,
+    refreshFailure: '',
+    ...changes,
+  }
+  const path = loginPath(laptop.cacheDirectory, login)
+  saveLogin({ path, login })
+  return path
+}
+
+const interactive = {
+  DISPLAY: ':0',
+  KUBERNETES_EXEC_INFO: '{"apiVersion":"client.authentication.k8s.io/v1","spec":{"interactive":true}}',
+}
+
+const BROUGHT_ABOUT: Readonly<Record<LoginTroubleName, () => Promise<CommandResult>>> = {
+  'portal unreachable': () => laptop.run(['client', 'login', '--portal', NOWHERE]),
+  'portal untrusted': () => laptop.run(['client', 'login', '--portal', portal.url]),
+  'no portal': () => {
+    writeFileSync(join(laptop.home, 'ca.crt'), issuer.certificateAuthority)
+    const authority = ['--certificate-authority', join(laptop.home, 'ca.crt')]
+    return laptop.run(['client', 'login', '--portal', issuer.url, ...authority])
+  },
+  'several issuers': () => {
+    discovered.unshift({ ...ownIssuer(), url: OTHER_ISSUER })
+    return logIn()
+  },
+  'several portals': async () => {
+    await keepLogin()
+    await keepLogin({ portal: 'https://other.example.com' })
+    return laptop.run(['client', 'whoami'])
+  },
+  'issuer unreachable': () => {
+    discovered.splice(0, 1, { ...ownIssuer(), url: NOWHERE })
+    return logIn()
+  },
+  'issuer broken': () => {
+    answer('/.well-known/openid-configuration', 503, {})
+    return logIn()
+  },
+  'another issuer': () => {
+    issuer.discovery['issuer'] = 'https://evil.example.com'
+    return logIn()
+  },
+  'wrong redirect': () => logIn('--timeout', '1s'),
+  'client refused': () => comeBack({ error: 'unauthorized_client', error_description: 'no code flow for you' }),
+  'scope refused': () => comeBack({ error: 'invalid_scope' }),
+  'consent denied': () => comeBack({ error: 'access_denied' }),
+  'secret wanted': () => {
+    answer('/token', 401, { error: 'invalid_client', error_description: 'no secret' })
+    return comeBack({ code: 'c' })
+  },
+  'code refused': () => {
+    answer('/token', 400, { error: 'invalid_grant', error_description: 'code was used' })
+    return comeBack({ code: 'c' })
+  },
+  'no ID token': () => {
+    answer('/token', 200, { access_token: 'a', token_type: 'Bearer' })
+    return comeBack({ code: 'c' })
+  },
+  'clock ahead': () => {
+    const now = Math.floor(Date.now() / 1000)
+    answerTokens({ iat: now - 900, exp: now - 600 })
+    return comeBack({ code: 'c' })
+  },
+  'wrong audience': () => {
+    portal = choosy
+    answerTokens()
+    return comeBack({ code: 'c' })
+  },
+  'login revoked': async () => {
+    const claims = { auth_time: Math.floor(Date.now() / 1000) - 60 }
+    const gateway = connectPortal(portal.url, portal.certificateAuthority)
+    await gateway.revokeLogin(await issuer.sign(claims), 'current', '')
+    answerTokens(claims)
+    return comeBack({ code: 'c' })
+  },
+  'port blocked': async () => {
+    const server = createServer().listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    discovered.splice(0, 1, ownIssuer({ redirectPorts: [(server.address() as AddressInfo).port] }))
+    return logIn().finally(() => server.close())
+  },
+  'no device flow': () => logIn('--device'),
+  'device code expired': () => {
+    discovered.splice(0, 1, ownIssuer({ deviceAuthorization: true }))
+    answer('/device', 200, { ...DEVICE, expires_in: 600, interval: 0.01 })
+    answer('/token', 400, { error: 'expired_token' })
+    return logIn('--device')
+  },
+  'device denied': () => {
+    discovered.splice(0, 1, ownIssuer({ deviceAuthorization: true }))
+    answer('/device', 200, { ...DEVICE, expires_in: 600, interval: 0.01 })
+    answer('/token', 400, { error: 'access_denied' })
+    return logIn('--device')
+  },
+  'not signed in': () => token(),
+  'login ended': async () => {
+    await keepLogin()
+    answer('/token', 400, { error: 'invalid_grant', error_description: 'revoked' })
+    return token()
+  },
+  'no ID token at renewal': async () => {
+    await keepLogin()
+    answer('/token', 200, { access_token: 'a', token_type: 'Bearer' })
+    return token()
+  },
+  'issuer unreachable at renewal': async () => {
+    await keepLogin({ issuer: NOWHERE })
+    return token()
+  },
+  'nobody signed in': async () => {
+    const path = await keepLogin({ refreshToken: '' })
+    const attempt = { startedAtMs: Date.now(), failedAtMs: Date.now(), failure: 'nobody signed in within 180 s' }
+    writeFileSync(`${path}.attempt`, JSON.stringify(attempt))
+    return token(interactive)
+  },
+  'cache open to others': async () => {
+    chmodSync(await keepLogin(), 0o640)
+    return token()
+  },
+  'cache unreadable': async () => {
+    const path = await keepLogin()
+    rmSync(path)
+    // As good as a mode that keeps its owner out, and root too.
+    symlinkSync(path, path)
+    return token()
+  },
+  'cache unwritable': () => {
+    mkdirSync(dirname(portalDirectory(laptop.cacheDirectory, portal.url)), { recursive: true })
+    writeFileSync(portalDirectory(laptop.cacheDirectory, portal.url), 'in the way')
+    answerTokens()
+    return comeBack({ code: 'c' })
+  },
+  'another version': async () => {
+    await keepLogin({ refreshAtMs: Date.now() + 60_000, expiresAtMs: Date.now() + 60_000 })
+    return token({ KUBERNETES_EXEC_INFO: '{"apiVersion":"client.authentication.k8s.io/v1alpha1"}' })
+  },
+}
+
+/** The names of the table in place of those of this run. */
+function asInTable(text: string, name: LoginTroubleName): string {
+  const directory = portalDirectory(laptop.cacheDirectory, portal.url)
+  const isPortal = name === 'portal unreachable' || name === 'no portal'
+  return text
+    .replaceAll(/logins\/[^/\s]+\/[0-9a-f]{32}\.json/g, 'logins/LOGIN')
+    .replaceAll(directory, join(dirname(directory), 'PORTAL'))
+    .replaceAll(laptop.home, '~')
+    .replaceAll(portal.url, 'https://postern.example.com')
+    .replaceAll(new URL(portal.url).host, 'postern.example.com')
+    .replaceAll(issuer.url, isPortal ? 'https://postern.example.com' : 'https://sso.example.com')
+    .replaceAll(NOWHERE, isPortal ? 'https://postern.example.com' : 'https://sso.example.com')
+    .replaceAll(/the ports \d+/g, 'the ports PORT')
+    .replaceAll(/\(E[A-Z]+\)/g, '(CODE)')
+}
+
+test.for(Object.keys(BROUGHT_ABOUT) as LoginTroubleName[])('%s', async (name) => {
+  const { exitCode, stdout, stderr } = await BROUGHT_ABOUT[name]()
+  const lines = stderr.trimEnd().split('\n')
+  const said = lines.filter((line) => line.startsWith('postern: '))
+  expect([exitCode, stdout]).not.toEqual([0, expect.anything()])
+  expect(stdout).toBe('')
+  expect(said.map((line) => asInTable(line.slice('postern: '.length), name))).toEqual([LOGIN_TROUBLES[name].line])
+  expect(lines.indexOf(said[0] ?? '')).toBe(lines.length - 1)
+})
+
+test.skipIf(process.platform !== 'linux')('on a terminal, which of several issuers is a question', async () => {
+  discovered.unshift({ ...ownIssuer(), url: OTHER_ISSUER })
+  const args = loginArguments('--timeout', '1s')
+  const { exitCode, shown } = await runAtTerminal(laptop, args, [[/Sign in at which issuer\? .*: $/, '2']])
+  expect(exitCode).toBe(1)
+  expect(shown).toContain(`  1  ${OTHER_ISSUER}\n  2  ${issuer.url}\n`)
+  expect(shown).toContain(`Sign in at: ${issuer.url}/authorize?`)
+})

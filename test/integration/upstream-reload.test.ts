@@ -1,0 +1,198 @@
+import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
+import type { ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { TLSSocket } from 'node:tls'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { stringify } from 'yaml'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
+import type { Endpoint } from '../../src/upstream/endpoint.ts'
+import { loadInCluster } from '../../src/upstream/in-cluster.ts'
+import { loadKubeconfig } from '../../src/upstream/kubeconfig.ts'
+import { ReloadedUpstream } from '../../src/upstream/reloaded-upstream.ts'
+import type { FilesRead } from '../../src/upstream/small-file.ts'
+import { loadStaticServer } from '../../src/upstream/static-server.ts'
+import { type StagedApiServer, startStagedApiServer } from '../support/staged-api-server.ts'
+import { answerOf, failureOf } from '../support/upstream-requests.ts'
+
+const SOON = { timeout: 5_000 }
+
+let directory: string
+let apiServer: StagedApiServer
+let events: string[]
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), 'postern-reload-'))
+  apiServer = await startStagedApiServer()
+  events = []
+})
+afterEach(async () => {
+  await apiServer.close()
+  await rm(directory, { recursive: true })
+})
+
+async function open(load: (files: FilesRead) => Promise<Endpoint>): Promise<ReloadedUpstream> {
+  const upstream = await ReloadedUpstream.open({
+    load,
+    onReloaded: () => events.push('reloaded'),
+    onRefused: (problem) => events.push(`refused: ${problem}`),
+    onMended: () => events.push('mended'),
+  })
+  onTestFinished(() => {
+    upstream.close()
+  })
+  return upstream
+}
+
+async function write(name: string, text: string): Promise<string> {
+  const path = join(directory, name)
+  await writeFile(`${path}.new`, text)
+  await rename(`${path}.new`, path)
+  return path
+}
+
+function tokensSeen({ seen }: StagedApiServer): (string | undefined)[] {
+  return seen.map(({ rawHeaders }) => rawHeaders[rawHeaders.indexOf('Authorization') + 1])
+}
+
+describe('a pod’s service account', () => {
+  /** As the kubelet writes a projected volume: a directory of its own, and one link that is swapped. */
+  async function project(version: string, contents: Readonly<Record<string, string>>): Promise<void> {
+    await mkdir(join(directory, `..${version}`))
+    for (const [name, text] of Object.entries(contents)) await writeFile(join(directory, `..${version}`, name), text)
+    await symlink(`..${version}`, join(directory, '..data_tmp'))
+    await rename(join(directory, '..data_tmp'), join(directory, '..data'))
+  }
+
+  async function openInCluster(): Promise<ReloadedUpstream> {
+    for (const name of ['ca.crt', 'token']) await symlink(`..data/${name}`, join(directory, name))
+    const { port } = apiServer.server.address() as AddressInfo
+    const environment = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(port) }
+    return open((files) => loadInCluster(environment, directory, files))
+  }
+
+  it('gets a new authority for new connections, while requests under way go on', async () => {
+    await project('1', { 'ca.crt': apiServer.certificateAuthority, token: 'one' })
+    const upstream = await openInCluster()
+    const pending: ServerResponse[] = []
+    apiServer.onRequest = (_request, response) => pending.push(response.writeHead(200))
+    const underWay = answerOf(upstream)
+    await expect.poll(() => pending.length).toBe(1)
+    const next = createCertificateAuthority('the next authority')
+    await project('2', { 'ca.crt': apiServer.certificateAuthority + next.certificate, token: 'one' })
+    await expect.poll(() => events, SOON).toEqual(['reloaded'])
+    apiServer.server.setSecureContext(next.issueServer())
+    apiServer.onRequest = (_request, response) => response.end('by the next')
+    expect((await answerOf(upstream)).body.toString()).toBe('by the next')
+    pending[0]?.end('whole')
+    expect((await underWay).body.toString()).toBe('whole')
+    await project('3', { 'ca.crt': next.certificate, token: 'one' })
+    await expect.poll(() => events, SOON).toEqual(['reloaded', 'reloaded'])
+    expect((await answerOf(upstream)).statusCode).toBe(200)
+    await expect.poll(() => upstream.openConnections).toBe(1)
+    expect(upstream.problem).toBe('')
+  })
+
+  it('has its connections left alone when only its token changes', async () => {
+    await project('1', { 'ca.crt': apiServer.certificateAuthority, token: 'one' })
+    const upstream = await openInCluster()
+    await answerOf(upstream)
+    await project('2', { 'ca.crt': apiServer.certificateAuthority, token: 'two' })
+    // The API server takes the old token no more, which is when it is looked at again at once.
+    apiServer.onRequest = ({ headers }, response) => {
+      response.writeHead(headers.authorization === 'Bearer two' ? 200 : 401).end()
+    }
+    await expect.poll(async () => (await answerOf(upstream)).statusCode, SOON).toBe(200)
+    expect(events).toEqual([])
+    expect(upstream.openConnections).toBe(1)
+  })
+})
+
+describe('a kubeconfig', () => {
+  const text = ({ url, certificateAuthority }: StagedApiServer, token: string): string =>
+    stringify({
+      'current-context': 'a',
+      contexts: [{ name: 'a', context: { cluster: 'a', user: 'a' } }],
+      clusters: [
+        {
+          name: 'a',
+          cluster: { server: url, 'certificate-authority-data': Buffer.from(certificateAuthority).toString('base64') },
+        },
+      ],
+      users: [{ name: 'a', user: { token } }],
+    })
+
+  it('that names another server leads new requests there, and keeps watches where they are', async () => {
+    const other = await startStagedApiServer()
+    onTestFinished(() => other.close())
+    const path = await write('config', text(apiServer, 'one'))
+    const upstream = await open((files) => loadKubeconfig({ path }, files))
+    const watches: ServerResponse[] = []
+    apiServer.onRequest = (_request, response) => watches.push(response.writeHead(200))
+    const watch = answerOf(upstream, { responseHeadTimeoutMs: Infinity })
+    await expect.poll(() => watches.length).toBe(1)
+    await write('config', text(other, 'two'))
+    await expect.poll(() => events, SOON).toEqual(['reloaded'])
+    await answerOf(upstream)
+    expect(tokensSeen(other)).toEqual(['Bearer two'])
+    expect(apiServer.seen).toHaveLength(1)
+    watches[0]?.end('still')
+    expect((await watch).body.toString()).toBe('still')
+  })
+
+  it('that cannot be used keeps the old one, and says so in one line', async () => {
+    const path = await write('config', text(apiServer, 'one'))
+    const upstream = await open((files) => loadKubeconfig({ path }, files))
+    await write('config', 'users: [{ name: a, user: { token: hush } }]\ncurrent-context: b\n')
+    await expect
+      .poll(() => upstream.problem, SOON)
+      .toMatch(/^kubeconfig \S+: there is no context "b"; there is none at all$/)
+    expect((await answerOf(upstream)).statusCode).toBe(200)
+    expect(tokensSeen(apiServer)).toEqual(['Bearer one'])
+    await write('config', text(apiServer, 'one'))
+    await expect.poll(() => events.at(-1), SOON).toBe('mended')
+    expect(events).toHaveLength(2)
+    expect(upstream.problem).toBe('')
+  })
+
+  it('ends with its upstream', async () => {
+    const path = await write('config', text(apiServer, 'one'))
+    const upstream = await open((files) => loadKubeconfig({ path }, files))
+    upstream.close()
+    expect((await failureOf(answerOf(upstream))).status.code).toBe(503)
+  })
+})
+
+it('a client certificate is presented anew once both its files have changed', async () => {
+  const authority = createCertificateAuthority('clients')
+  const [first, second] = ['first', 'second'].map((commonName) => authority.issueClient({ commonName }))
+  Object.assign(apiServer.server, { requestCert: true })
+  const servers = createCertificateAuthority('servers')
+  apiServer.server.setSecureContext({ ...servers.issueServer(), ca: authority.certificate })
+  const names: unknown[] = []
+  apiServer.onRequest = (request, response) => {
+    if (request.socket instanceof TLSSocket) names.push(request.socket.getPeerCertificate().subject.CN)
+    response.end()
+  }
+  const files = {
+    certificate: await write('client.crt', first?.cert ?? ''),
+    key: await write('client.key', first?.key ?? ''),
+  }
+  const upstream = await open((read) =>
+    loadStaticServer(
+      {
+        server: apiServer.url,
+        certificateAuthority: { value: servers.certificate },
+        clientCertificate: { certificate: { file: files.certificate }, key: { file: files.key } },
+      },
+      read,
+    ),
+  )
+  await answerOf(upstream)
+  await write('client.crt', second?.cert ?? '')
+  await write('client.key', second?.key ?? '')
+  await expect.poll(() => events, SOON).toEqual(['reloaded'])
+  await answerOf(upstream)
+  expect(names).toEqual(['first', 'second'])
+})
