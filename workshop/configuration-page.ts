@@ -49,8 +49,13 @@ function renderDocument({ kind, schema, schemaFile, example }: DescribedDocument
 
 /** A heading and a table for each object, in order of the document. */
 function sections(schema: Schema, path: string): string[] {
+  const one = oneOfSeveral(schema)
+  if (one !== null) return sections({ description: schema.description ?? '', ...one }, path)
   if (schema.anyOf !== undefined) {
-    return schema.anyOf.flatMap((branch) => sections(asSchema(branch), `${path} with ${ownKey(branch, schema.anyOf)}`))
+    return schema.anyOf.flatMap((branch) => {
+      const key = ownKey(branch, schema.anyOf)
+      return sections(asSchema(branch), key === '' ? path : `${path} with ${key}`)
+    })
   }
   if (schema.type === 'array') return sections(asSchema(schema.items), `${path}[]`)
   const properties = Object.entries(schema.properties ?? {})
@@ -77,6 +82,8 @@ function typeName(schema: Schema): string {
   if (schema.const !== undefined) return `\`${JSON.stringify(schema.const)}\``
   if (schema.enum !== undefined) return schema.enum.map((value) => `\`${JSON.stringify(value)}\``).join(', ')
   if (schema.title !== undefined) return schema.title
+  const one = oneOfSeveral(schema)
+  if (one !== null) return `${typeName(one)}, or a list of ${plural(typeName(one))}`
   switch (schema.type) {
     case 'array':
       return `list of ${plural(typeName(asSchema(schema.items)))}${schema.minItems === undefined ? '' : ', not empty'}`
@@ -89,6 +96,13 @@ function typeName(schema: Schema): string {
     default:
       return 'object'
   }
+}
+
+/** What stands alone or in a list; null for other schemas. */
+function oneOfSeveral({ anyOf = [] }: Schema): Schema | null {
+  const [one, list] = anyOf.map(asSchema)
+  const alike = JSON.stringify(one) === JSON.stringify(list?.items)
+  return anyOf.length === 2 && one !== undefined && alike ? one : null
 }
 
 function plural(name: string): string {

@@ -4,7 +4,7 @@ import { parseDocument } from '../src/document/document.ts'
 import { policyDocumentSchema } from '../src/policy/policy-document.ts'
 import { CONNECTOR_EXAMPLE, POLICY_EXAMPLE, generateFiles, outdatedFiles } from './generate-schemas.ts'
 
-test('what is generated is what is checked in', async () => {
+test('what is generated is what is checked in', { timeout: 30_000 }, async () => {
   expect(await outdatedFiles()).toEqual([])
 })
 

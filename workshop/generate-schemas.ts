@@ -6,8 +6,12 @@ import { connectorSchema } from '../src/config/connector-schema.ts'
 import { policyDocumentSchema } from '../src/policy/policy-document.ts'
 import { renderConfigurationPage } from './configuration-page.ts'
 import type { DescribedDocument } from './configuration-page.ts'
+import { renderTroubleshootingPage } from './troubleshooting-page.ts'
+import { helmValuesSchema } from './helm-values-schema.ts'
+import { policyCRDs } from './policy-crds.ts'
 
 const ROOT = new URL('../', import.meta.url)
+const TROUBLESHOOTING = 'docs/troubleshooting.md'
 
 export const CONNECTOR_EXAMPLE = `
 apiVersion: postern.dev/v1alpha1
@@ -47,13 +51,13 @@ spec:
     - { effect: deny, verbs: ["*"], resources: [secrets] }
 `
 
-/** A file that is made from the schemas, by its path from the root. */
+/** A file that is made, from the schemas or from what the tests hold, by its path from the root. */
 export interface GeneratedFile {
   readonly path: string
   readonly text: string
 }
 
-/** Everything that is made from the schemas, formatted. */
+/** Everything that is made, formatted. */
 export async function generateFiles(): Promise<readonly GeneratedFile[]> {
   const documents: readonly DescribedDocument[] = [
     {
@@ -73,9 +77,16 @@ export async function generateFiles(): Promise<readonly GeneratedFile[]> {
     path: schemaFile.replace('../', ''),
     text: JSON.stringify(schema),
   }))
-  return Promise.all(
-    [...files, { path: 'docs/configuration.md', text: renderConfigurationPage(documents) }].map(formatted),
-  )
+  const others = [
+    ...policyCRDs(),
+    { path: 'docs/configuration.md', text: renderConfigurationPage(documents) },
+    { path: TROUBLESHOOTING, text: renderTroubleshootingPage(await readFile(new URL(TROUBLESHOOTING, ROOT), 'utf8')) },
+    {
+      path: 'deploy/helm/postern/values.schema.json',
+      text: JSON.stringify(helmValuesSchema(jsonSchema(connectorSchema))),
+    },
+  ]
+  return Promise.all([...files, ...others].map(formatted))
 }
 
 /** What may be written in a document, in the dialect that editors know best. */
@@ -114,7 +125,7 @@ if (import.meta.main) {
   const { values } = parseArgs({ options: { check: { type: 'boolean', default: false } } })
   if (values.check) {
     for (const path of await outdatedFiles()) {
-      console.error(`${path} is not what the schemas say; run: node workshop/generate-schemas.ts`)
+      console.error(`${path} is not what is generated; run: node workshop/generate-schemas.ts`)
       process.exitCode = 1
     }
   } else {

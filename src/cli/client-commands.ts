@@ -1,6 +1,7 @@
-import type { Command } from 'commander'
+import { Option, type Command } from 'commander'
 import type { KubeconfigSetFlags, KubeconfigUnsetFlags } from './client-kubeconfig.ts'
 import type { LoginCommandFlags } from './client-login.ts'
+import type { LogoutFlags } from './client-logout.ts'
 import { withExamples, type Act } from './command.ts'
 import { EXIT } from './exit-code.ts'
 import {
@@ -20,14 +21,23 @@ export function addClientCommands(client: Command, act: Act): void {
     client
       .command('login')
       .description('sign in to a portal with your browser')
-      .addOption(portalOption().makeOptionMandatory())
-      .option('--certificate-authority <FILE>', "PEM of the portal's private authority")
+      .addOption(portalOption())
+      .option('--certificate-authority <FILE>', "PEM of the portal's private authority; kept with the login")
       .addOption(issuerOption())
       .option('--no-browser', 'print the address instead of opening a browser')
+      .option('--device', 'sign in with a code on another device, where the portal allows that')
+      .addOption(
+        new Option(
+          '--prompt <WHAT>',
+          'prove anew who you are, or be somebody else, where the issuer knows you',
+        ).choices(['login', 'select_account']),
+      )
+      .option('--timeout <DURATION>', 'how long to wait for you, 3m unless told')
       .addOption(cacheDirectoryOption())
       .addOption(outputOption()),
     'postern client login --portal https://postern.example.com',
     'postern client login --portal https://postern.internal:8444 --certificate-authority ca.crt --no-browser',
+    'postern client login --portal https://postern.example.com --device',
   ).action(
     act(async (flags: LoginCommandFlags) => {
       const { runLogin } = await import('./client-login.ts')
@@ -39,12 +49,27 @@ export function addClientCommands(client: Command, act: Act): void {
       client
         .command('logout')
         .description('forget your logins at a portal, and revoke them where the issuer allows that'),
-    ),
+    )
+      .option('--all', 'at all portals')
+      .option('--end-session', 'everywhere: end what runs at the gateway, and sign out at the issuer in your browser')
+      .option('--no-browser', 'print the address instead of opening a browser'),
     'postern client logout',
+    'postern client logout --all --end-session',
   ).action(
-    act(async (flags: LoginFlags) => {
+    act(async (flags: LogoutFlags) => {
       const { runLogout } = await import('./client-logout.ts')
       return runLogout(flags)
+    }),
+  )
+  withExamples(
+    withLogin(
+      client.command('status').description('list your logins, and say what is wrong with them, without asking anybody'),
+    ).addOption(outputOption()),
+    'postern client status',
+  ).action(
+    act(async (flags: LoginFlags & OutputFlags) => {
+      const { runStatus } = await import('./client-status.ts')
+      return runStatus(flags)
     }),
   )
   withExamples(
@@ -85,14 +110,15 @@ function addKubeconfigCommands(kubeconfig: Command, act: Act): void {
       kubeconfig
         .command('set')
         .description('write a cluster, a user and a context for each socket')
-        .argument('[SOCKET...]', 'sockets; all that you may reach when none is named'),
+        .argument('[SOCKET...]', 'sockets; when none is named you are asked, or without a terminal it is all'),
     )
+      .option('--all', 'all sockets that you may reach, without a question')
       .addOption(kubeconfigOption())
       .option('--namespace <NAMESPACE>', 'default namespace of the contexts')
       .option('--context-name <TEMPLATE>', 'name of the contexts; may hold {socket} and {portal}', '{socket}')
       .option('--use-context', 'make the (first) context the current one; done anyway when there is none')
       .addOption(outputOption()),
-    'postern client kubeconfig set',
+    'postern client kubeconfig set --all',
     "postern client kubeconfig set production --context-name 'ana@{socket}' --namespace payments --use-context",
   ).action(
     act(async (sockets: string[], flags: KubeconfigSetFlags) => {

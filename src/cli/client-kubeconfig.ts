@@ -4,6 +4,7 @@ import { setContexts, unsetContexts, type PluginCommand } from '../client/kubeco
 import { ownCommand } from '../client/plugin-command.ts'
 import type { Socket } from '../client/portal.ts'
 import { connectSignedIn } from '../client/signed-in.ts'
+import { canAsk, choose } from './choose.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
 import { toTokenRequest, type LoginFlags, type OutputFlags } from './flags.ts'
 import { printJSON, printLine, printNotice } from './terminal.ts'
@@ -16,20 +17,26 @@ export interface KubeconfigSetFlags extends LoginFlags, OutputFlags, KubeconfigF
   readonly namespace?: string
   readonly contextName: string
   readonly useContext?: true
+  readonly all?: true
 }
 
 export interface KubeconfigUnsetFlags extends OutputFlags, KubeconfigFlags {
   readonly portal?: string
 }
 
-/** Writes a context for each of the named sockets, or for all that the person may reach. */
+/**
+ * Writes a context for each of the named sockets. When none is named a person is asked, and a program gets all that it may
+ * reach.
+ */
 export async function runKubeconfigSet(names: readonly string[], flags: KubeconfigSetFlags): Promise<ExitCode> {
   const { login, listSockets } = await connectSignedIn(toTokenRequest(flags))
   const { items } = await listSockets()
+  const ask = names.length === 0 && items.length > 1 && flags.all !== true && canAsk()
+  const wanted = ask ? await askForSockets(items) : names
   const contexts = await setContexts({
     ...toTarget(flags),
     portal: login.portal,
-    sockets: choose(items, names, login.portal),
+    sockets: socketsNamed(items, wanted, login.portal),
     plugin: pluginCommand(login.portal, flags),
     contextName: flags.contextName,
     ...(flags.namespace !== undefined && { namespace: flags.namespace }),
@@ -62,7 +69,12 @@ function toTarget({ kubeconfig }: KubeconfigFlags): { readonly env: NodeJS.Proce
   return { env: process.env, ...(kubeconfig !== undefined && { kubeconfig }) }
 }
 
-function choose(sockets: readonly Socket[], names: readonly string[], portal: string): readonly Socket[] {
+function askForSockets(sockets: readonly Socket[]): Promise<readonly string[]> {
+  const choices = sockets.map(({ metadata, status }) => ({ name: metadata.name, note: status.access.join(', ') }))
+  return choose('Which sockets do you want in your kubeconfig?', choices, true)
+}
+
+function socketsNamed(sockets: readonly Socket[], names: readonly string[], portal: string): readonly Socket[] {
   const known = sockets.map(({ metadata }) => metadata.name)
   const missing = names.find((name) => !known.includes(name))
   const mayReach = known.length === 0 ? 'you may reach none' : `you may reach ${known.join(', ')}`

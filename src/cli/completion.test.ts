@@ -22,6 +22,7 @@ describe('bash', () => {
       ['postern', ''],
       [
         'client',
+        'logins',
         'sessions',
         'connector',
         'eks',

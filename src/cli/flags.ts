@@ -15,7 +15,7 @@ export interface OutputFlags {
 }
 
 export const portalOption = (): Option =>
-  new Option('--portal <URL>', 'portal, such as https://postern.example.com').argParser(parsePortal)
+  new Option('--portal <URL>', 'portal, such as postern.example.com; else $POSTERN_PORTAL').argParser(parsePortal)
 
 export const issuerOption = (): Option => new Option('--issuer <URL>', 'issuer, where the portal has several')
 
@@ -28,11 +28,21 @@ export const outputOption = (): Option =>
 export const kubeconfigOption = (): Option =>
   new Option('--kubeconfig <FILE>', 'file to change, when not $KUBECONFIG or ~/.kube/config')
 
-/** Which login is meant. */
-export function toTokenRequest({ portal, issuer, cacheDirectory }: LoginFlags): TokenRequest {
+/**
+ * Which login is meant.
+ *
+ * @throws ClientError `BadArgument` when POSTERN_PORTAL counts and is no portal.
+ */
+export function toTokenRequest({ portal = portalOfEnvironment(), issuer, cacheDirectory }: LoginFlags): TokenRequest {
   return {
     ...(portal !== undefined && { portal }),
     ...(issuer !== undefined && { issuer }),
     cacheDirectory: cacheDirectory ?? defaultCacheDirectory(process.env, process.platform),
   }
+}
+
+/** Not a default of the flag: beside `--directory` a portal may not be named, but may be set. */
+function portalOfEnvironment(): string | undefined {
+  const portal = process.env['POSTERN_PORTAL'] ?? ''
+  return portal === '' ? undefined : parsePortal(portal)
 }

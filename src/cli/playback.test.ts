@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { AsciicastEvent } from '../audit/recording/asciicast-reader.ts'
+import type { AsciicastEvent } from '../audit/playback/asciicast-reader.ts'
 import { play, type PlaybackKey, type PlaybackOptions } from './playback.ts'
 
 type Press = { readonly key: PlaybackKey; readonly afterMs: number }

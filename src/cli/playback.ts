@@ -1,4 +1,4 @@
-import type { AsciicastEvent } from '../audit/recording/asciicast-reader.ts'
+import type { AsciicastEvent } from '../audit/playback/asciicast-reader.ts'
 
 /** What a person may want while a recording plays. */
 export type PlaybackKey = 'pause' | 'forward' | 'back' | 'faster' | 'slower' | 'quit'

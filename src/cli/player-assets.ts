@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
-import type { PlayerAssets } from '../audit/recording/recording-page.ts'
+import type { PlayerAssets } from '../audit/playback/recording-page.ts'
 
 /** The asciinema-player that is installed with us. */
 export async function readPlayerAssets(): Promise<PlayerAssets> {

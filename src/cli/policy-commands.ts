@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander'
-import { ClientError } from '../client/client-error.ts'
 import { withExamples, type Act } from './command.ts'
 import { outputOption } from './flags.ts'
+import { opsOption } from './ops-option.ts'
 import type { PolicyCheckFlags } from './policy-check.ts'
 import type { PolicyExplainFlags } from './policy-explain.ts'
 import type { PolicyExportFlags } from './policy-export.ts'
@@ -95,9 +95,7 @@ export function addPolicyCommands(policy: Command, act: Act): void {
       .command('status')
       .description('print which policy a running connector decides by, and whether files say the same')
       .argument('[FILE...]', FILES)
-      .addOption(
-        new Option('--ops <URL>', 'ops listener of the connector').default('http://127.0.0.1:9443').argParser(parseOps),
-      )
+      .addOption(opsOption())
       .addOption(outputOption()),
     'postern policy status',
     'postern policy status policies/*.yaml',
@@ -122,11 +120,4 @@ function listOption(flags: string, description: string): Option {
   return new Option(flags, description)
     .argParser((value, before: readonly string[]) => [...before, value])
     .default([], 'none')
-}
-
-function parseOps(text: string): string {
-  const url = URL.parse(text)
-  if (url === null || !/^https?:$/.test(url.protocol) || url.href !== `${url.origin}/`)
-    throw new ClientError('BadArgument', `"${text}" is no ops listener; write it as http://HOST:PORT`)
-  return url.origin
 }

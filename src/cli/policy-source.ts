@@ -33,7 +33,7 @@ export async function readPolicies(paths: readonly string[], config?: string): P
   for (const path of paths) patterns.push(await patternOf(path))
   if (config === undefined) return { set: await loadPolicyFiles(patterns), sockets: null, defaultSocket: '' }
   const connector = await inspectConnectorConfig(config)
-  if (connector.policies.length === 0) throw new DocumentError(connector.mistakes)
+  if (connector.policies.length === 0 && connector.mistakes.length > 0) throw new DocumentError(connector.mistakes)
   const sockets = connector.config?.sockets.map(({ name }) => name) ?? null
   const [onlySocket = ''] = sockets?.length === 1 ? sockets : []
   return {

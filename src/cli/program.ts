@@ -3,6 +3,7 @@ import { addClientCommands } from './client-commands.ts'
 import { addCompletionCommand } from './completion-command.ts'
 import { addConnectorCommands } from './connector-commands.ts'
 import { addEksCommands } from './eks-commands.ts'
+import { addLoginsCommands } from './logins-commands.ts'
 import { addPolicyCommands } from './policy-commands.ts'
 import { addRecordingsCommands } from './recordings-commands.ts'
 import { addSessionsCommands } from './sessions-commands.ts'
@@ -48,6 +49,7 @@ export function createProgram(act: Act): Command {
   const group = (name: string, description: string): Command =>
     program.command(name).description(description).helpCommand(false)
   addClientCommands(group('client', 'sign in, and bring clusters into your kubeconfig'), act)
+  addLoginsCommands(group('logins', 'see who is signed in, and revoke logins'), act)
   addSessionsCommands(group('sessions', 'see, follow and end what goes on in pods right now'), act)
   addConnectorCommands(group('connector', 'run the server, and check its documents'), act)
   addEksCommands(group('eks', 'find EKS clusters, and let the connector into them'), act)

@@ -4,11 +4,11 @@ import {
   readAsciicast,
   type Asciicast,
   type AsciicastEvent,
-} from '../audit/recording/asciicast-reader.ts'
-import { decryptRecording, loadPrivateKey, unsealManifest } from '../audit/recording/decrypt-recording.ts'
-import type { RecordingPrivateKey } from '../audit/recording/decrypt-recording.ts'
-import { isRecordingId, parseManifest, renderManifest } from '../audit/recording/manifest-file.ts'
-import { RecordingDirectory } from '../audit/recording/recording-directory.ts'
+} from '../audit/playback/asciicast-reader.ts'
+import { decryptRecording, loadPrivateKey, unsealManifest } from '../audit/recording-store/decrypt-recording.ts'
+import type { RecordingPrivateKey } from '../audit/recording-store/decrypt-recording.ts'
+import { isRecordingId, parseManifest, renderManifest } from '../audit/recording-store/manifest-file.ts'
+import { RecordingDirectory } from '../audit/recording-store/recording-directory.ts'
 import type { RecordingManifest } from '../audit/recording/recording-manifest.ts'
 import { ClientError } from '../client/client-error.ts'
 import type { PortalRecording } from '../client/portal.ts'

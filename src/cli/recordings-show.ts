@@ -1,11 +1,11 @@
-import { unsealManifest } from '../audit/recording/decrypt-recording.ts'
+import { unsealManifest } from '../audit/recording-store/decrypt-recording.ts'
 import {
   CONNECTION_COLUMNS,
   connectionCells,
   FILE_COLUMNS,
   fileCells,
   recordingFacts,
-} from '../audit/recording/recording-facts.ts'
+} from '../audit/playback/recording-facts.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
 import type { OutputFlags } from './flags.ts'
 import { findManifest, keyOf, recordingSource, toObject, type RecordingSourceFlags } from './recording-source.ts'

@@ -1,5 +1,5 @@
 import { readRecordedSessions } from '../audit/recorded-sessions.ts'
-import { verifyRecording, type RecordingVerification } from '../audit/recording/verify-recording.ts'
+import { verifyRecording, type RecordingVerification } from '../audit/recording-store/verify-recording.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
 import type { OutputFlags } from './flags.ts'
 import { completeId, recordingSource, type RecordingSource, type RecordingSourceFlags } from './recording-source.ts'

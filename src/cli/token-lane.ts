@@ -40,8 +40,9 @@ export function parseTokenArguments(args: readonly string[]): TokenRequest | nul
     if (value === undefined || value === '' || value.startsWith('-')) return null
     flags[flag] = value
   }
+  const portal = flags['--portal'] || process.env['POSTERN_PORTAL'] || ''
   return {
-    ...(flags['--portal'] !== '' && { portal: parsePortal(flags['--portal']) }),
+    ...(portal !== '' && { portal: parsePortal(portal) }),
     ...(flags['--issuer'] !== '' && { issuer: flags['--issuer'] }),
     cacheDirectory: flags['--cache-directory'] || defaultCacheDirectory(process.env, process.platform),
   }

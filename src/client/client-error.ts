@@ -4,8 +4,12 @@ export type ClientErrorCode =
   /** The person or the identity provider ended the login. */
   | 'LoginRefused'
   | 'LoginTimedOut'
+  /** No port for the browser to come back to. */
+  | 'PortBlocked'
   /** A file of ours is open to other accounts, or not ours at all. */
   | 'CacheUnsafe'
+  /** A file of ours cannot be read or written. */
+  | 'CacheUnusable'
   | 'CacheBusy'
   /** No answer over TLS. */
   | 'Unreachable'
@@ -35,4 +39,14 @@ export class ClientError extends Error {
 /** The sentence for a login that is missing or over. `why` is a phrase without a full stop. */
 export function notSignedIn(portal: string, why: string): ClientError {
   return new ClientError('NotSignedIn', `${why}; run: postern client login --portal ${portal}`)
+}
+
+/** The sentence for a file of the login cache that cannot be read or written; other errors come back as they are. */
+export function explainFileError(path: string, doing: 'read' | 'written', error: unknown): unknown {
+  if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return error
+  return new ClientError(
+    'CacheUnusable',
+    `${path} cannot be ${doing} (${String(error.code)}); mend that, or keep logins elsewhere with --cache-directory or XDG_CACHE_HOME`,
+    { cause: error },
+  )
 }

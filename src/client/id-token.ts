@@ -6,6 +6,8 @@ export interface IdTokenClaims {
   readonly subject: string
   /** The `exp` claim, in milliseconds. */
   readonly expiresAtMs: number
+  /** From `iat` to `exp`; as {@link expiresAtMs} when there is no `iat`. */
+  readonly lifetimeMs: number
 }
 
 /**
@@ -19,7 +21,12 @@ export function readIdToken(token: string): IdTokenClaims {
   const expires = claims.get('exp')
   if (typeof subject !== 'string' || typeof expires !== 'number')
     throw new ClientError('Unexpected', 'the ID token of the identity provider lacks sub or exp; ask its operator')
-  return { subject, expiresAtMs: expires * 1000 }
+  const issued = claims.get('iat')
+  return {
+    subject,
+    expiresAtMs: expires * 1000,
+    lifetimeMs: (expires - (typeof issued === 'number' ? issued : 0)) * 1000,
+  }
 }
 
 function payloadOf(token: string): ReadonlyMap<string, unknown> {

@@ -1,5 +1,6 @@
 import * as openid from 'openid-client'
 import { ClientError } from './client-error.ts'
+import { explainIssuerError, type OAuthError } from './issuer-error.ts'
 import { createHttpsFetch } from './https-fetch.ts'
 
 /** How to speak to an OpenID Provider as a public client. */
@@ -16,6 +17,9 @@ export interface Tokens {
   readonly refreshToken: string
 }
 
+/** Values of `prompt` (OpenID Connect Core 1.0 section 3.1.2.1) that a person may ask for. */
+export type SignInPromptValue = '' | 'login' | 'select_account'
+
 interface AuthorizationRequest {
   readonly redirectURI: string
   readonly scopes: readonly string[]
@@ -23,6 +27,24 @@ interface AuthorizationRequest {
   readonly nonce: string
   /** Of PKCE (RFC 7636); its S256 challenge is sent. */
   readonly codeVerifier: string
+  /** What the person has to do even where the issuer knows them already; empty for what it wants itself. */
+  readonly prompt: SignInPromptValue
+}
+
+/** A login that waits for a person on another device. */
+interface DeviceAuthorization {
+  /** What the person types in. */
+  readonly userCode: string
+  /** Where they type it. */
+  readonly verificationURI: string
+  /** The same with the code in it; empty when the issuer gives none. */
+  readonly verificationURIComplete: string
+  /**
+   * Asks at the pace that the issuer sets until the person is done.
+   *
+   * @throws ClientError `LoginTimedOut` when the code or `timeoutMs` ends first.
+   */
+  tokens(timeoutMs: number): Promise<Tokens>
 }
 
 /** An OpenID Provider, as its discovery document describes it. Holds no connection. */
@@ -34,12 +56,23 @@ export interface Issuer {
    * token `iss`, `aud`, `azp`, times and nonce.
    */
   exchangeCode(callback: URL, request: AuthorizationRequest): Promise<Tokens>
+  /** @see RFC 8628 */
+  authorizeDevice(scopes: readonly string[]): Promise<DeviceAuthorization>
   refresh(refreshToken: string): Promise<Tokens>
   /** False when the issuer offers no revocation (RFC 7009). */
   revoke(refreshToken: string): Promise<boolean>
+  /**
+   * Where a person ends their session at the issuer; empty when it offers no such page. It names nobody: a token in an
+   * address would stay in the history of the browser.
+   *
+   * @see OpenID Connect RP-Initiated Logout 1.0
+   */
+  endSessionURL(): string
 }
 
 const TIMEOUT_SECONDS = 10
+/** As the gateway has it. */
+const CLOCK_TOLERANCE_SECONDS = 30
 
 /** A value that nobody guesses: 256 bits, base64url. */
 export const randomValue = (): string => openid.randomState()
@@ -63,19 +96,22 @@ export async function discoverIssuer({ url, clientID, certificateAuthority }: Is
     try {
       return await act()
     } catch (error) {
-      throw explain(url, error)
+      throw explainIssuerError({ url, clientID }, error, oauthErrorOf(error))
     }
   }
   const configuration = await attempt(() =>
-    openid.discovery(new URL(url), clientID, undefined, openid.None(), {
+    openid.discovery(new URL(url), clientID, { [openid.clockTolerance]: CLOCK_TOLERANCE_SECONDS }, openid.None(), {
       [openid.customFetch]: customFetch,
       timeout: TIMEOUT_SECONDS,
     }),
   )
 
   return {
-    authorizationURL: ({ redirectURI, scopes, state, nonce, codeVerifier }) =>
+    authorizationURL: ({ redirectURI, scopes, state, nonce, codeVerifier, prompt }) =>
       attempt(async () => {
+        // Without consent offline access is to be ignored (OpenID Connect Core 1.0, section 11).
+        const consent = scopes.includes('offline_access') ? 'consent' : ''
+        const prompts = [prompt, consent].filter((value) => value !== '')
         const address = openid.buildAuthorizationUrl(configuration, {
           redirect_uri: redirectURI,
           scope: scopes.join(' '),
@@ -83,8 +119,7 @@ export async function discoverIssuer({ url, clientID, certificateAuthority }: Is
           nonce,
           code_challenge: await openid.calculatePKCECodeChallenge(codeVerifier),
           code_challenge_method: 'S256',
-          // Without it offline access is to be ignored (OpenID Connect Core 1.0, section 11).
-          ...(scopes.includes('offline_access') && { prompt: 'consent' }),
+          ...(prompts.length > 0 && { prompt: prompts.join(' ') }),
         })
         return address.href
       }),
@@ -99,6 +134,29 @@ export async function discoverIssuer({ url, clientID, certificateAuthority }: Is
           }),
         ),
       ),
+    authorizeDevice: (scopes) =>
+      attempt(async () => {
+        if (configuration.serverMetadata().device_authorization_endpoint === undefined)
+          throw new ClientError(
+            'Unexpected',
+            `${url} offers no device authorization; sign in with a browser, or ask whoever runs it`,
+          )
+        const device = await openid.initiateDeviceAuthorization(configuration, { scope: scopes.join(' ') })
+        return {
+          userCode: device.user_code,
+          verificationURI: device.verification_uri,
+          verificationURIComplete: device.verification_uri_complete ?? '',
+          tokens: (timeoutMs) => {
+            const signal = AbortSignal.timeout(Math.min(timeoutMs, device.expires_in * 1000))
+            return attempt(async () =>
+              toTokens(await openid.pollDeviceAuthorizationGrant(configuration, device, undefined, { signal })),
+            ).catch((error: unknown) => {
+              if (!signal.aborted) throw error
+              throw new ClientError('LoginTimedOut', 'nobody signed in with the code in time', { cause: error })
+            })
+          },
+        }
+      }),
     refresh: (refreshToken) =>
       attempt(async () => toTokens(await openid.refreshTokenGrant(configuration, refreshToken))),
     revoke: (refreshToken) =>
@@ -107,40 +165,23 @@ export async function discoverIssuer({ url, clientID, certificateAuthority }: Is
         await openid.tokenRevocation(configuration, refreshToken, { token_type_hint: 'refresh_token' })
         return true
       }),
+    endSessionURL: () =>
+      configuration.serverMetadata().end_session_endpoint === undefined
+        ? ''
+        : openid.buildEndSessionUrl(configuration).href,
   }
 }
 
 function toTokens(answer: openid.TokenEndpointResponse): Tokens {
   if (answer.id_token === undefined)
-    throw new ClientError('LoginRefused', 'the identity provider gave no ID token; its operator has to allow it')
+    throw new ClientError('LoginRefused', 'the identity provider gave no ID token, which its operator has to allow')
   return { idToken: answer.id_token, refreshToken: answer.refresh_token ?? '' }
 }
 
-function explain(url: string, error: unknown): ClientError {
-  const cause = { cause: error }
-  for (let reason = error; reason instanceof Error; reason = reason.cause)
-    if (reason instanceof ClientError) return reason
+function oauthErrorOf(error: unknown): OAuthError | null {
   if (error instanceof openid.AuthorizationResponseError)
-    return new ClientError('LoginRefused', `${url} refused the login: ${describe(error)}; sign in again`, cause)
+    return { status: 0, error: error.error, description: error.error_description ?? '' }
   if (error instanceof openid.ResponseBodyError)
-    return new ClientError(
-      // The grant is over (RFC 6749 section 5.2). Other errors are the operator's to mend, and the grant outlives them.
-      error.error === 'invalid_grant' ? 'LoginRefused' : 'Unexpected',
-      `${url} answered ${error.status}: ${describe(error)}`,
-      cause,
-    )
-  if (error instanceof Error && error.cause instanceof Response && error.cause.status >= 400)
-    return new ClientError('Unreachable', `${url} answered HTTP ${error.cause.status}; try again later`, cause)
-  return new ClientError('Unexpected', `${url} did not answer as OpenID Connect asks: ${innermost(error)}`, cause)
-}
-
-function describe({ error, error_description: description }: { error: string; error_description?: string }): string {
-  return description === undefined ? error : `${error} (${description.slice(0, 200)})`
-}
-
-/** The library says what it expected in the innermost error; the outer ones are more general. */
-function innermost(error: unknown): string {
-  let message = String(error)
-  for (let reason = error; reason instanceof Error; reason = reason.cause) message = reason.message
-  return message
+    return { status: error.status, error: error.error, description: error.error_description ?? '' }
+  return null
 }

@@ -151,7 +151,8 @@ function editsFor(
         args,
         command,
         installHint: `Postern's command line is needed to sign in; ${portal} tells more.`,
-        interactiveMode: 'IfAvailable',
+        // Who does not want kubectl to open a browser writes Never there.
+        interactiveMode: toFields(user?.['exec'])?.['interactiveMode'] === 'Never' ? 'Never' : 'IfAvailable',
         provideClusterInfo: false,
       },
     },

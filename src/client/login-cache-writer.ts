@@ -4,11 +4,9 @@ import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { replaceFile } from './atomic-file.ts'
-import { ClientError } from './client-error.ts'
-import { portalDirectory, type CachedLogin, type Login } from './login-cache.ts'
+import { ClientError, explainFileError } from './client-error.ts'
+import { listLogins, portalDirectory, type CachedLogin, type Login } from './login-cache.ts'
 
-/** A refresh takes two requests, each bounded; whoever waits longer than this waits for something that hangs. */
-const LOCK_TIMEOUT_MS = 30_000
 const LOCK_POLL_MS = 20
 
 /** The file of a login: one for each portal, issuer and client. */
@@ -17,15 +15,50 @@ export function loginPath(cacheDirectory: string, login: Pick<Login, 'portal' | 
   return join(portalDirectory(cacheDirectory, login.portal), `${key.digest('hex').slice(0, 32)}.json`)
 }
 
-/** Writes a login to its file, 0600 in directories that are 0700. */
+/** PEM of the authority that the latest login at a portal trusted, or null when there is no login. */
+export function knownAuthority(cacheDirectory: string, portal: string): string | null {
+  const [latest] = listLogins(cacheDirectory, portal).sort((a, b) => b.login.signedInAtMs - a.login.signedInAtMs)
+  return latest === undefined ? null : latest.login.portalCertificateAuthority
+}
+
+/**
+ * Writes a login to its file, 0600 in directories that are 0700.
+ *
+ * @throws ClientError `CacheUnusable`.
+ */
 export function saveLogin({ path, login }: CachedLogin): void {
+  writePrivateFile(path, `${JSON.stringify(login, null, 2)}\n`)
+}
+
+/** As {@link saveLogin}, for what else is kept beside a login. */
+export function writePrivateFile(path: string, text: string): void {
   makePrivateDirectory(dirname(path))
-  replaceFile(path, `${JSON.stringify(login, null, 2)}\n`, 0o600)
+  try {
+    replaceFile(path, text, 0o600)
+  } catch (error) {
+    throw explainFileError(path, 'written', error)
+  }
 }
 
 export function removeLogin({ path }: CachedLogin): void {
-  rmSync(path, { force: true })
+  try {
+    rmSync(path, { force: true })
+  } catch (error) {
+    throw explainFileError(path, 'written', error)
+  }
 }
+
+export interface LockOptions<T> {
+  /** What is locked: a name of its own for each thing that only one process may do. */
+  readonly name: string
+  /** How long others may hold the lock, in milliseconds. */
+  readonly timeoutMs: number
+  /** Asked again and again while others hold the lock: what makes it needless, or null. */
+  readonly settled: () => T | null
+}
+
+/** Of a refresh, which takes two requests, each bounded, and of changes to files. */
+export const LOGIN_LOCK = { name: 'lock', timeoutMs: 30_000 }
 
 /**
  * Runs `act` while no other process does so for the logins of the same portal.
@@ -33,45 +66,67 @@ export function removeLogin({ path }: CachedLogin): void {
  * The lock is one on a database file, so it ends with its process however that ends. It is a file of its own since the
  * login is replaced by renaming.
  *
- * @throws ClientError `CacheBusy` when the lock is not free within {@link LOCK_TIMEOUT_MS}; what `act` throws.
+ * @throws ClientError `CacheBusy` when the lock is not free in time, `CacheUnusable`; what `act` throws.
  */
-export async function withLoginLock<T>(loginFile: string, act: () => T | Promise<T>): Promise<T> {
+export async function withLoginLock<T>(
+  loginFile: string,
+  act: () => T | Promise<T>,
+  { name, timeoutMs, settled }: LockOptions<T> = { ...LOGIN_LOCK, settled: () => null },
+): Promise<T> {
   const directory = dirname(loginFile)
   makePrivateDirectory(directory)
-  const path = join(directory, 'lock')
+  const path = join(directory, name)
   createEmptyFile(path)
-  const database = new DatabaseSync(path)
+  const database = openDatabase(path)
   try {
-    await lock(database, path)
+    const deadlineMs = performance.now() + timeoutMs
+    while (!tryLock(database)) {
+      const instead = settled()
+      if (instead !== null) return instead
+      if (performance.now() > deadlineMs)
+        throw new ClientError(
+          'CacheBusy',
+          `another postern process holds ${path} for more than ${timeoutMs / 1000} s; end it and try again`,
+        )
+      // Waiting inside SQLite would stop this process too.
+      await sleep(LOCK_POLL_MS)
+    }
     return await act()
   } finally {
     database.close()
   }
 }
 
-/** Polls, since waiting inside SQLite would stop this process too. */
-async function lock(database: DatabaseSync, path: string): Promise<void> {
-  const deadlineMs = performance.now() + LOCK_TIMEOUT_MS
-  for (;;) {
-    try {
-      database.exec('BEGIN EXCLUSIVE')
-      return
-    } catch (error) {
-      if (!isBusy(error)) throw error
-      if (performance.now() > deadlineMs)
-        throw new ClientError(
-          'CacheBusy',
-          `another postern process holds ${path} for more than ${LOCK_TIMEOUT_MS / 1000} s; end it and try again`,
-        )
-    }
-    await sleep(LOCK_POLL_MS)
+function openDatabase(path: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path)
+  } catch (error) {
+    throw new ClientError(
+      'CacheUnusable',
+      `${path} cannot be opened (${error instanceof Error ? error.message : String(error)}); remove it and try again`,
+      { cause: error },
+    )
+  }
+}
+
+function tryLock(database: DatabaseSync): boolean {
+  try {
+    database.exec('BEGIN EXCLUSIVE')
+    return true
+  } catch (error) {
+    if (isBusy(error)) return false
+    throw error
   }
 }
 
 /** Opens it only when it is new: closing a file ends every lock that this process has on it (POSIX fcntl). */
 function createEmptyFile(path: string): void {
   if (existsSync(path)) return
-  closeSync(openSync(path, 'a', 0o600))
+  try {
+    closeSync(openSync(path, 'a', 0o600))
+  } catch (error) {
+    throw explainFileError(path, 'written', error)
+  }
 }
 
 /** SQLITE_BUSY. */
@@ -80,6 +135,10 @@ function isBusy(error: unknown): boolean {
 }
 
 function makePrivateDirectory(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 })
-  if (process.platform !== 'win32') chmodSync(directory, 0o700)
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 })
+    if (process.platform !== 'win32') chmodSync(directory, 0o700)
+  } catch (error) {
+    throw explainFileError(directory, 'written', error)
+  }
 }

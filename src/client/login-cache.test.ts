@@ -54,13 +54,16 @@ describe('the address of a portal', () => {
     ['https://Postern.Example.com:443/', 'https://postern.example.com'],
     ['https://127.0.0.1:8444', 'https://127.0.0.1:8444'],
     ['https://[::1]:8444', 'https://[::1]:8444'],
+    ['postern.example.com', 'https://postern.example.com'],
+    ['localhost:8444', 'https://localhost:8444'],
   ] as const)('%s is %s', ([written, origin]) => {
     expect(parsePortal(written)).toBe(origin)
   })
 
   test.for([
     '',
-    'postern.example.com',
+    'postern.example.com/portal',
+    'two words',
     'http://postern.example.com',
     'https://postern.example.com/portal',
     'https://postern.example.com/?a=b',
@@ -87,7 +90,9 @@ test('a portal need not be named when there are logins at one only', () => {
   save()
   expect(findLogin(cacheDirectory, {}).login.portal).toBe(PORTAL)
   save({ portal: 'https://b.example.com' })
-  expect(() => findLogin(cacheDirectory, {})).toThrow(/--portal: https:\/\/b\.example\.com, https:\/\/postern/)
+  expect(() => findLogin(cacheDirectory, {})).toThrow(
+    /--portal or POSTERN_PORTAL: https:\/\/b\.example\.com, https:\/\/postern/,
+  )
 })
 
 test.for([

@@ -1,4 +1,4 @@
-import { ClientError, notSignedIn } from './client-error.ts'
+import { ClientError, explainFileError, notSignedIn } from './client-error.ts'
 
 /*
  * The reading half of the login cache: DIRECTORY/logins/PORTAL/KEY.json, one file for each portal, issuer and client.
@@ -69,12 +69,12 @@ export function defaultCacheDirectory(env: NodeJS.ProcessEnv, platform: NodeJS.P
 }
 
 /**
- * The origin of a portal as a person writes it.
+ * The origin of a portal as a person writes it; `https://` may be left out.
  *
- * @throws ClientError `BadArgument` for anything but `https://HOST[:PORT]`.
+ * @throws ClientError `BadArgument` for anything but `[https://]HOST[:PORT]`.
  */
 export function parsePortal(text: string): string {
-  const url = URL.parse(text)
+  const url = URL.parse(text.includes('://') ? text : `https://${text}`)
   if (url?.protocol !== 'https:' || url.host === '' || url.href !== `${url.origin}/`)
     throw new ClientError('BadArgument', `"${text}" is not a portal; write it as https://HOST or https://HOST:PORT`)
   return url.origin
@@ -128,21 +128,28 @@ export function readLogin(file: string): CachedLogin | null {
   }
 }
 
-function onlyPortal(cacheDirectory: string): string {
+/** Paths of the files of all logins at all portals, damaged ones included. */
+export function loginFiles(cacheDirectory: string): string[] {
   const directory = path.join(cacheDirectory, 'logins')
+  return namesIn(directory).flatMap((name) =>
+    namesIn(path.join(directory, name))
+      .filter((file) => file.endsWith('.json'))
+      .map((file) => path.join(directory, name, file)),
+  )
+}
+
+function onlyPortal(cacheDirectory: string): string {
   const portals = new Set<string>()
-  for (const name of namesIn(directory))
-    for (const file of namesIn(path.join(directory, name)))
-      if (file.endsWith('.json')) {
-        const found = readLogin(path.join(directory, name, file))
-        if (found !== null) portals.add(found.login.portal)
-      }
+  for (const file of loginFiles(cacheDirectory)) {
+    const found = readLogin(file)
+    if (found !== null) portals.add(found.login.portal)
+  }
   const [portal] = portals
   if (portal === undefined) throw notSignedIn('https://HOST', 'you are not signed in anywhere')
   if (portals.size > 1)
     throw new ClientError(
       'BadArgument',
-      `you are signed in to several portals; name one with --portal: ${[...portals].sort().join(', ')}`,
+      `you are signed in to several portals; name one with --portal or POSTERN_PORTAL: ${[...portals].sort().join(', ')}`,
     )
   return portal
 }
@@ -152,7 +159,7 @@ function namesIn(directory: string): string[] {
     return fs.readdirSync(directory)
   } catch (error) {
     if (isAbsent(error)) return []
-    throw error
+    throw explainFileError(directory, 'read', error)
   }
 }
 
@@ -162,7 +169,7 @@ function readPrivateFile(file: string): string | null {
     handle = fs.openSync(file, 'r')
   } catch (error) {
     if (isAbsent(error)) return null
-    throw error
+    throw explainFileError(file, 'read', error)
   }
   try {
     const { mode, uid, size } = fs.fstatSync(handle)

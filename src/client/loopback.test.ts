@@ -1,7 +1,10 @@
+import { once } from 'node:events'
 import { request } from 'node:http'
+import { createServer, type AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { text } from 'node:stream/consumers'
-import { afterEach, expect, test } from 'vitest'
-import { listenOnLoopback, type LoopbackListener } from './loopback.ts'
+import { afterEach, describe, expect, test } from 'vitest'
+import { listenOnLoopback, type LoopbackListener, type RedirectTarget } from './loopback.ts'
 
 // Attack E19.
 
@@ -10,8 +13,8 @@ afterEach(() => {
   for (const listener of listeners.splice(0)) listener.close()
 })
 
-async function listen(): Promise<LoopbackListener> {
-  const listener = await listenOnLoopback('/one-use', 'the-state')
+async function listen(target: Partial<RedirectTarget> = {}): Promise<LoopbackListener> {
+  const listener = await listenOnLoopback({ host: '127.0.0.1', path: '/one-use', ports: [], ...target }, 'the-state')
   listeners.push(listener)
   return listener
 }
@@ -82,4 +85,62 @@ test('the port is free again after closing', async () => {
   const listener = await listen()
   listener.close()
   await expect(get(listener.redirectURI)).rejects.toThrow(expect.objectContaining({ code: 'ECONNREFUSED' }))
+})
+
+const hasIPv6 = Object.values(networkInterfaces()).some((addresses) =>
+  addresses?.some(({ address }) => address === '::1'),
+)
+
+test.skipIf(!hasIPv6)('::1 is an address of its own', async () => {
+  const listener = await listen({ host: '::1' })
+  expect(listener.redirectURI).toMatch(/^http:\/\/\[::1\]:\d+\/one-use$/)
+  expect((await get(listener.redirectURI)).status).toBe(400)
+  await expect(get(listener.redirectURI.replace('[::1]', '127.0.0.1'))).rejects.toThrow()
+})
+
+test.skipIf(!hasIPv6)('localhost is both addresses at one port, and nobody else can have either', async () => {
+  const listener = await listen({ host: 'localhost' })
+  const { port } = new URL(listener.redirectURI)
+  expect(listener.redirectURI).toBe(`http://localhost:${port}/one-use`)
+  for (const address of ['127.0.0.1', '[::1]'])
+    expect((await get(`http://${address}:${port}/one-use`, { host: `localhost:${port}` })).status).toBe(400)
+  listener.close()
+  await expect(get(`http://[::1]:${port}/one-use`)).rejects.toThrow(expect.objectContaining({ code: 'ECONNREFUSED' }))
+})
+
+describe('of ports that are named', () => {
+  async function occupy(address: string, port = 0): Promise<{ readonly port: number; close(): void }> {
+    const server = createServer().listen(port, address)
+    await once(server, 'listening')
+    return { port: (server.address() as AddressInfo).port, close: () => server.close() }
+  }
+
+  test('the first free one is taken', async () => {
+    const [taken, free] = [await occupy('127.0.0.1'), await occupy('127.0.0.1')]
+    free.close()
+    const listener = await listen({ ports: [taken.port, free.port] })
+    expect(listener.redirectURI).toBe(`http://127.0.0.1:${free.port}/one-use`)
+    taken.close()
+  })
+
+  test('none is taken when all are in use, and the error names them', async () => {
+    const taken = await occupy('127.0.0.1')
+    await expect(listen({ ports: [taken.port] })).rejects.toThrow(
+      expect.objectContaining({
+        code: 'PortBlocked',
+        message: `none of the ports ${taken.port} of 127.0.0.1 can be listened on (EADDRINUSE), which are all that the identity provider knows; free one of them and sign in again`,
+      }),
+    )
+    taken.close()
+  })
+
+  test.skipIf(!hasIPv6)('one is not taken for localhost when somebody has it at the other address', async () => {
+    const taken = await occupy('::1')
+    await expect(listen({ host: 'localhost', ports: [taken.port] })).rejects.toThrow(
+      expect.objectContaining({ code: 'PortBlocked' }),
+    )
+    const again = await occupy('127.0.0.1', taken.port)
+    again.close()
+    taken.close()
+  })
 })

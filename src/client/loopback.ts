@@ -1,6 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { ClientError } from './client-error.ts'
 
 /** The browser came back from the identity provider. */
@@ -16,7 +17,17 @@ interface Page {
   readonly text: string
 }
 
-/** Waits on a port of 127.0.0.1 for one browser to come back. */
+/** Where a browser may come back to. */
+export interface RedirectTarget {
+  /** `localhost` listens on 127.0.0.1 and ::1 at once, since browsers take either. */
+  readonly host: '127.0.0.1' | '::1' | 'localhost'
+  /** Begins with a slash. */
+  readonly path: string
+  /** The first that is free is taken; empty for any free port. */
+  readonly ports: readonly number[]
+}
+
+/** Waits on a port of this machine for one browser to come back. */
 export interface LoopbackListener {
   readonly redirectURI: string
   /**
@@ -31,13 +42,19 @@ export interface LoopbackListener {
 
 const MAX_HEADER_BYTES = 16 * 1024
 
-/** Listens on any free port; the caller closes. `path` begins with a slash. @see RFC 8252 section 7.3 */
-export async function listenOnLoopback(path: string, state: string): Promise<LoopbackListener> {
+/**
+ * Listens on loopback addresses only; the caller closes.
+ *
+ * @throws ClientError `PortBlocked`.
+ * @see RFC 8252 section 7.3
+ */
+export async function listenOnLoopback(target: RedirectTarget, state: string): Promise<LoopbackListener> {
   const arrived = Promise.withResolvers<Callback>()
   let used = false
-  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, (request, response) => {
-    const url = new URL(request.url ?? '/', origin())
-    if (request.headers.host !== url.host || url.pathname !== path || request.method !== 'GET' || used) {
+  let origin = ''
+  const { servers, port } = await listen(target, (request, response) => {
+    const url = URL.parse(request.url ?? '/', origin)
+    if (url?.host !== request.headers.host || url?.pathname !== target.path || request.method !== 'GET' || used) {
       void send(response, { status: 404, title: 'Not here', text: 'There is nothing at this address.' })
     } else if (!isSame(url.searchParams.get('state') ?? '', state)) {
       void send(response, {
@@ -50,19 +67,13 @@ export async function listenOnLoopback(path: string, state: string): Promise<Loo
       arrived.resolve({ url, answer: (page) => send(response, page) })
     }
   })
-  const origin = (): string => {
-    const address = server.address()
-    return `http://127.0.0.1:${typeof address === 'object' ? (address?.port ?? 0) : 0}`
-  }
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
+  origin = `http://${target.host === '::1' ? '[::1]' : target.host}:${port}`
 
   return {
-    redirectURI: `${origin()}${path}`,
+    redirectURI: `${origin}${target.path}`,
     callback: async (timeoutMs) => {
       const timer = setTimeout(() => {
-        const minutes = Math.round(timeoutMs / 60_000)
-        arrived.reject(new ClientError('LoginTimedOut', `nobody signed in within ${minutes} minutes; sign in again`))
+        arrived.reject(new ClientError('LoginTimedOut', `nobody signed in within ${Math.round(timeoutMs / 1000)} s`))
       }, timeoutMs)
       try {
         return await arrived.promise
@@ -71,10 +82,61 @@ export async function listenOnLoopback(path: string, state: string): Promise<Loo
       }
     },
     close: () => {
-      server.close()
-      server.closeAllConnections()
+      for (const server of servers) close(server)
     },
   }
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse) => void
+
+/** How often another port is tried where any will do, and one of the two addresses has it taken. */
+const ATTEMPTS = 5
+const ANY_PORT: readonly number[] = Array<number>(ATTEMPTS).fill(0)
+
+async function listen(
+  { host, ports }: RedirectTarget,
+  handler: Handler,
+): Promise<{ readonly servers: readonly Server[]; readonly port: number }> {
+  let blocked = ''
+  for (const wanted of ports.length === 0 ? ANY_PORT : ports) {
+    const servers: Server[] = []
+    let port = wanted
+    let failure = ''
+    for (const address of host === 'localhost' ? ['127.0.0.1', '::1'] : [host]) {
+      const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, handler)
+      try {
+        server.listen(port, address)
+        await once(server, 'listening')
+        port = (server.address() as AddressInfo).port
+        servers.push(server)
+      } catch (error) {
+        failure = codeOf(error)
+        // A machine without IPv6 has nobody else at that address either.
+        if (ABSENT.includes(failure) && servers.length > 0) failure = ''
+        if (failure !== '') break
+      }
+    }
+    if (failure === '') return { servers, port }
+    for (const server of servers) close(server)
+    blocked = failure
+  }
+  const which = ports.length === 0 ? `no port of ${host}` : `none of the ports ${ports.join(', ')} of ${host}`
+  const names = ports.length === 0 ? '' : ', which are all that the identity provider knows'
+  throw new ClientError(
+    'PortBlocked',
+    `${which} can be listened on (${blocked})${names}; free one of them and sign in again`,
+  )
+}
+
+const ABSENT = ['EADDRNOTAVAIL', 'EAFNOSUPPORT']
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : String(error)
+}
+
+function close(server: Server): void {
+  server.close()
+  server.closeAllConnections()
 }
 
 /** Both are hashed, so that neither length nor content shows in the time it takes. */

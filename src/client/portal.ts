@@ -5,6 +5,7 @@ import { z } from 'zod'
 import { ClientError } from './client-error.ts'
 import { createHttpsFetch } from './https-fetch.ts'
 import { createHttpsStream, explainNetworkError, type FetchRequest } from './https-stream.ts'
+import { loginList, loginShape, MAX_LOGINS_BYTES, type PortalLogin } from './portal-logins.ts'
 
 const httpsURL = z.url({ protocol: /^https$/ })
 /** Base64 of PEM, as in a kubeconfig. Absent when the system's authorities are to be trusted. */
@@ -21,10 +22,14 @@ const discovery = z.object({
       url: httpsURL,
       clientID: z.string().min(1),
       scopes: z.array(z.string().min(1)),
+      /** What is absent: no such grant, 127.0.0.1, a path of each login's own, any port. */
+      deviceAuthorization: z.boolean().default(false),
+      redirectHost: z.enum(['127.0.0.1', '::1', 'localhost']).default('127.0.0.1'),
       redirectPath: z
         .string()
         .regex(/^\/[\w./~-]*$/)
         .optional(),
+      redirectPorts: z.array(z.int().min(1024).max(65535)).default([]),
       certificateAuthorityData,
     }),
   ),
@@ -150,6 +155,12 @@ export interface Portal {
    * ends it.
    */
   followSession(idToken: string, id: string, signal: AbortSignal): Promise<Readable>
+  /** The logins that the person may see, newest first. */
+  listLogins(idToken: string): Promise<readonly PortalLogin[]>
+  /** `id` may be `current`, for that of the token. */
+  getLogin(idToken: string, id: string): Promise<PortalLogin>
+  /** Revokes a login: its tokens are refused from then on. `id` may be `current`; the reason may be empty. */
+  revokeLogin(idToken: string, id: string, reason: string): Promise<void>
   /** The recordings that the person may see, newest first, a page at a time; those of a page without their long parts. */
   listRecordings(idToken: string): AsyncIterable<readonly PortalRecording[]>
   getRecording(idToken: string, id: string): Promise<PortalRecording>
@@ -215,6 +226,22 @@ export function connectPortal(url: string, certificateAuthority: string): Portal
       incoming.socket.setKeepAlive(true, KEEP_ALIVE_MS)
       return readableOf(incoming)
     },
+    listLogins: async (idToken) => {
+      const logins: PortalLogin[] = []
+      let token: string | undefined
+      do {
+        const path = `${GROUP}/logins${token === undefined ? '' : `?continue=${encodeURIComponent(token)}`}`
+        const list = await request(path, loginList, { headers: bearer(idToken) }, MAX_LOGINS_BYTES)
+        logins.push(...list.items)
+        token = list.metadata.continue
+      } while (token !== undefined && token !== '')
+      return logins
+    },
+    getLogin: (idToken, id) => request(loginPath(id), loginShape, { headers: bearer(idToken) }),
+    revokeLogin: async (idToken, id, reason) => {
+      const query = reason === '' ? '' : `?reason=${encodeURIComponent(reason)}`
+      await request(`${loginPath(id)}${query}`, success, { method: 'DELETE', headers: bearer(idToken) })
+    },
     listRecordings: async function* (idToken) {
       let token: string | undefined
       do {
@@ -252,6 +279,10 @@ const GROUP = '/apis/postern.dev/v1alpha1'
 
 function sessionPath(id: string): string {
   return `${GROUP}/sessions/${encodeURIComponent(id)}`
+}
+
+function loginPath(id: string): string {
+  return `${GROUP}/logins/${encodeURIComponent(id)}`
 }
 
 function recordingPath(id: string): string {

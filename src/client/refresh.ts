@@ -1,8 +1,7 @@
 import { ClientError, notSignedIn } from './client-error.ts'
 import { readIdToken } from './id-token.ts'
-import { discoverIssuer } from './issuer.ts'
 import { readLogin, type CachedLogin, type Login } from './login-cache.ts'
-import { saveLogin, withLoginLock } from './login-cache-writer.ts'
+import { LOGIN_LOCK, saveLogin, withLoginLock } from './login-cache-writer.ts'
 
 /** An ID token is renewed this long before its end, so that none ends on its way to the gateway. */
 const REFRESH_BEFORE_EXPIRY_MS = 60_000
@@ -10,9 +9,11 @@ const REFRESH_BEFORE_EXPIRY_MS = 60_000
 /** While the token still holds, an issuer that failed is left alone for this long, so that nobody has to wait for it. */
 const REFRESH_RETRY_MS = 10_000
 
-/** The times of a login whose ID token was received at `nowMs`: of a short-lived token the last quarter is left unused. */
+/** The times of a login whose ID token was received at `nowMs`, by the clock of this machine: of a short-lived token the last quarter is left unused. */
 export function tokenTimes(idToken: string, nowMs: number): Pick<Login, 'expiresAtMs' | 'refreshAtMs'> {
-  const { expiresAtMs } = readIdToken(idToken)
+  const claims = readIdToken(idToken)
+  // Where the clock of this machine is behind, the token ends before this clock reaches its end.
+  const expiresAtMs = Math.min(claims.expiresAtMs, nowMs + claims.lifetimeMs)
   const marginMs = Math.min(REFRESH_BEFORE_EXPIRY_MS, Math.max(0, expiresAtMs - nowMs) / 4)
   return { expiresAtMs, refreshAtMs: Math.floor(expiresAtMs - marginMs) }
 }
@@ -26,7 +27,7 @@ export function tokenTimes(idToken: string, nowMs: number): Pick<Login, 'expires
  * @throws ClientError `NotSignedIn` when only a new login helps, `Unreachable` and others when trying again may.
  */
 export async function refreshLogin({ path, login }: CachedLogin, askedAtMs: number): Promise<CachedLogin> {
-  return withLoginLock(path, async () => {
+  const act = async (): Promise<CachedLogin> => {
     const cached = readLogin(path)
     if (cached === null) throw notSignedIn(login.portal, `you have signed out of ${login.portal}`)
     const nowMs = Date.now()
@@ -43,6 +44,13 @@ export async function refreshLogin({ path, login }: CachedLogin, askedAtMs: numb
       saveLogin({ path, login: { ...cached.login, ...afterFailure(error) } })
       return usableOr(cached, error.code === 'LoginRefused' ? ended(cached.login, error) : error)
     }
+  }
+  return withLoginLock(path, act, {
+    ...LOGIN_LOCK,
+    settled: () => {
+      const cached = readLogin(path)
+      return cached !== null && Date.now() < cached.login.refreshAtMs ? cached : null
+    },
   })
 }
 
@@ -52,6 +60,8 @@ function sharesFailure({ refreshFailedAtMs, expiresAtMs }: Login, askedAtMs: num
 
 /** What changes in a login: tokens, their times, and that no failure is left. */
 async function requestTokens(login: Login): Promise<Partial<Login>> {
+  // Not for those who wait for somebody else's refresh.
+  const { discoverIssuer } = await import('./issuer.ts')
   const issuer = await discoverIssuer({
     url: login.issuer,
     clientID: login.clientID,

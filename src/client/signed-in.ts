@@ -9,6 +9,7 @@ import {
   type SocketList,
   type UserInfo,
 } from './portal.ts'
+import type { PortalLogin } from './portal-logins.ts'
 import { freshLogin, type TokenRequest } from './token.ts'
 
 /** A portal, and the person who is signed in there. */
@@ -20,6 +21,9 @@ export interface SignedIn {
   readonly getSession: (id: string) => Promise<LiveSession>
   readonly endSession: (id: string, reason: string) => Promise<void>
   readonly followSession: (id: string, signal: AbortSignal) => Promise<Readable>
+  readonly listLogins: () => Promise<readonly PortalLogin[]>
+  readonly getLogin: (id: string) => Promise<PortalLogin>
+  readonly revokeLogin: (id: string, reason: string) => Promise<void>
   readonly listRecordings: () => AsyncIterable<readonly PortalRecording[]>
   readonly getRecording: (id: string) => Promise<PortalRecording>
   readonly readCast: (id: string) => Promise<Readable>
@@ -42,6 +46,9 @@ export async function connectSignedIn(request: TokenRequest): Promise<SignedIn> 
     getSession: (id) => portal.getSession(login.idToken, id),
     endSession: (id, reason) => portal.endSession(login.idToken, id, reason),
     followSession: (id, signal) => portal.followSession(login.idToken, id, signal),
+    listLogins: () => portal.listLogins(login.idToken),
+    getLogin: (id) => portal.getLogin(login.idToken, id),
+    revokeLogin: (id, reason) => portal.revokeLogin(login.idToken, id, reason),
     listRecordings: () => portal.listRecordings(login.idToken),
     getRecording: (id) => portal.getRecording(login.idToken, id),
     readCast: (id) => portal.readCast(login.idToken, id),

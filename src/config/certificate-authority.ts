@@ -1,5 +1,5 @@
-import { filePath } from '../document/file-path.ts'
 import { z } from 'zod'
+import { filePath } from '../document/file-path.ts'
 
 const EXPECTED = 'a path or PEM text'
 

@@ -1,9 +1,15 @@
-import { Secret } from '../document/secret.ts'
+import { isAbsolute, join } from 'node:path'
+import type { Several } from '../document/one-or-more.ts'
+import { Secret, type SecretReference } from '../document/secret.ts'
+import type { GroupsSourceOptions } from '../identity/groups-source-options.ts'
 import type { IssuerOptions } from '../identity/issuer-options.ts'
 import { isPem } from './certificate-authority.ts'
+import type { CertificateFiles, CertificateFilesList } from './certificate-files.ts'
 import type {
   ConnectorConfig,
+  IdentityConfig,
   RecordingsConfig,
+  SecretText,
   ServerCredentialConfig,
   TlsListenerConfig,
   UpstreamConfig,
@@ -18,8 +24,9 @@ import type { Surroundings } from './surroundings.ts'
 export function completeConfig(
   document: ConnectorDocument,
   files: NamedFiles,
-  { environment }: Surroundings,
+  surroundings: Surroundings,
 ): ConnectorConfig {
+  const { environment } = surroundings
   const { listen, limits, recordings } = document
   const trail = document.audit.trail
   return {
@@ -28,7 +35,7 @@ export function completeConfig(
       portal: tlsListener(listen.portal, files),
       ops: listen.ops,
     },
-    identity: { issuers: document.identity.issuers.map((entry) => issuerOptions(entry, files)) },
+    identity: identityConfig(document.identity, files, environment),
     sockets: document.sockets.map((socket) => ({
       ...socket,
       upstream: upstreamConfig(socket.upstream, files, environment),
@@ -38,7 +45,8 @@ export function completeConfig(
       },
     })),
     defaultSocket: document.defaultSocket ?? null,
-    policies: document.policies.map((written) => policyFilePattern(files.anchor(written))),
+    policies: (document.policies ?? []).map((written) => policyFilePattern(files.anchor(written))),
+    policyObjects: document.policyObjects ?? null,
     audit: {
       trail:
         trail.directory === undefined
@@ -53,13 +61,32 @@ export function completeConfig(
       idleConnectionTimeoutMs: limits.idleConnectionTimeout,
       responseHeadTimeoutMs: limits.responseHeadTimeout,
       upgradeTimeoutMs: limits.upgradeTimeout,
+      shutdownDelayMs: limits.shutdownDelay,
       drainTimeoutMs: limits.drainTimeout,
       expiredTokenGraceMs: limits.expiredTokenGrace,
       maxHeaderBytes: limits.maxHeaderSize,
       maxConcurrentStreams: limits.maxConcurrentStreams,
       maxConnections: limits.maxConnections,
     },
+    stateDirectory:
+      document.stateDirectory === undefined ? ownStateDirectory(surroundings) : files.resolve(document.stateDirectory),
+    loginsDirectory:
+      document.stateDirectory === undefined ? givenStateDirectory(environment) : files.resolve(document.stateDirectory),
   }
+}
+
+/** @see systemd.exec(5), RuntimeDirectory=; XDG Base Directory Specification */
+function ownStateDirectory({ environment, home }: Surroundings): string {
+  const given = givenStateDirectory(environment)
+  if (given !== null) return given
+  const stateHome = environment['XDG_STATE_HOME'] ?? ''
+  return join(isAbsolute(stateHome) ? stateHome : join(home, '.local', 'state'), 'postern')
+}
+
+/** That of systemd; null without one. */
+function givenStateDirectory(environment: Surroundings['environment']): string | null {
+  const [given = ''] = (environment['STATE_DIRECTORY'] ?? '').split(':')
+  return isAbsolute(given) ? given : null
 }
 
 function tlsListener(listener: ConnectorDocument['listen']['portal'], files: NamedFiles): TlsListenerConfig {
@@ -68,22 +95,57 @@ function tlsListener(listener: ConnectorDocument['listen']['portal'], files: Nam
     address,
     publicURL,
     trustedProxies,
-    tls: { certificate: files.text(tls.certificate), key: new Secret(files.text(tls.key)) },
+    tls: tls === undefined ? null : certificateFiles(tls, files),
   }
 }
 
-function issuerOptions(entry: ConnectorDocument['identity']['issuers'][number], files: NamedFiles): IssuerOptions {
-  const { issuer, client, claimMappings, claimValidationRules } = entry
+function certificateFiles(
+  [first, ...rest]: NonNullable<ConnectorDocument['listen']['portal']['tls']>,
+  files: NamedFiles,
+): CertificateFilesList {
+  const resolved = ({ certificate, key }: typeof first): CertificateFiles => ({
+    certificate: files.resolve(certificate),
+    key: files.resolve(key),
+  })
+  return [resolved(first), ...rest.map(resolved)]
+}
+
+function identityConfig(
+  { issuers, serviceAccounts, clientCertificates }: ConnectorDocument['identity'],
+  files: NamedFiles,
+  environment: Surroundings['environment'],
+): IdentityConfig {
+  return {
+    issuers: issuers.map((entry) => issuerOptions(entry, files, environment)),
+    serviceAccounts,
+    clientCertificates:
+      clientCertificates === undefined
+        ? null
+        : {
+            prefix: clientCertificates.prefix,
+            authorities: authorityText(clientCertificates.certificateAuthority, files),
+          },
+  }
+}
+
+function authorityText(written: string, files: NamedFiles): string {
+  return isPem(written) ? written : files.text(written)
+}
+
+type Issuer = ConnectorDocument['identity']['issuers'][number]
+
+function issuerOptions(entry: Issuer, files: NamedFiles, environment: Surroundings['environment']): IssuerOptions {
+  const { issuer, client, claimMappings, claimValidationRules, userValidationRules, groupsFrom } = entry
   const { certificateAuthority } = issuer
   return {
     url: issuer.url,
     ...(issuer.discoveryURL !== undefined && { discoveryURL: issuer.discoveryURL }),
     ...(certificateAuthority !== undefined && {
-      certificateAuthority: isPem(certificateAuthority) ? certificateAuthority : files.text(certificateAuthority),
+      certificateAuthority: authorityText(certificateAuthority, files),
     }),
     audiences: issuer.audiences,
     algorithms: issuer.signingAlgorithms,
-    client,
+    ...(client !== undefined && { client }),
     claimMappings: {
       username: claimMappings.username,
       ...(claimMappings.groups !== undefined && { groups: claimMappings.groups }),
@@ -91,7 +153,32 @@ function issuerOptions(entry: ConnectorDocument['identity']['issuers'][number], 
       ...(claimMappings.extra !== undefined && { extra: claimMappings.extra }),
     },
     claimValidationRules,
+    userValidationRules,
+    ...(groupsFrom !== undefined && { groupsFrom: groupsSource(groupsFrom, files, environment) }),
   }
+}
+
+function groupsSource(
+  { graph }: NonNullable<Issuer['groupsFrom']>,
+  files: NamedFiles,
+  environment: Surroundings['environment'],
+): GroupsSourceOptions {
+  if (graph === undefined) return { kind: 'userinfo' }
+  const { certificateAuthority, credentials, ...rest } = graph
+  return {
+    kind: 'graph',
+    ...rest,
+    ...(certificateAuthority !== undefined && { certificateAuthority: authorityText(certificateAuthority, files) }),
+    credentials: { ...credentials, clientSecret: secretValue(credentials.clientSecret, files, environment) },
+  }
+}
+
+function secretValue(
+  { file, env }: SecretReference,
+  files: NamedFiles,
+  environment: Surroundings['environment'],
+): Secret {
+  return new Secret((file === undefined ? (environment[env] ?? '') : files.text(file)).trim())
 }
 
 function recordingsConfig(
@@ -124,7 +211,7 @@ function upstreamConfig(
   environment: Surroundings['environment'],
 ): UpstreamConfig {
   if (kubeconfig !== undefined) {
-    return { kind: 'kubeconfig', path: files.resolve(kubeconfig.path), context: kubeconfig.context }
+    return { kind: 'kubeconfig', path: resolveAll(kubeconfig.path, files), context: kubeconfig.context }
   }
   if (eks !== undefined) return { kind: 'eks', ...eksOptions(eks, files, environment) }
   if (server === undefined) return { kind: 'inCluster' }
@@ -140,17 +227,23 @@ function upstreamConfig(
   }
 }
 
+function resolveAll([first, ...rest]: Several<string>, files: NamedFiles): Several<string> {
+  return [files.resolve(first), ...rest.map((path) => files.resolve(path))]
+}
+
 function serverCredential(
   { token, clientCertificate }: NonNullable<Upstream['server']>['credential'],
   files: NamedFiles,
   environment: Surroundings['environment'],
 ): ServerCredentialConfig {
   if (clientCertificate !== undefined) {
-    return {
-      kind: 'clientCertificate',
-      certificateFile: files.resolve(clientCertificate.certificate),
-      keyFile: files.resolve(clientCertificate.key),
+    const text = (written: string | SecretReference): SecretText => {
+      if (typeof written === 'string') return { file: files.resolve(written) }
+      if (written.file !== undefined) return { file: files.resolve(written.file) }
+      return { value: new Secret(environment[written.env] ?? '') }
     }
+    const { certificate, key } = clientCertificate
+    return { kind: 'clientCertificate', certificate: text(certificate), key: text(key) }
   }
   if (token.file !== undefined) return { kind: 'tokenFile', file: files.resolve(token.file) }
   return { kind: 'token', value: new Secret((environment[token.env] ?? '').trim()) }

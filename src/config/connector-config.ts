@@ -1,9 +1,13 @@
 import type { Bytes } from '../document/size.ts'
 import type { ListenAddress } from '../document/listen-address.ts'
 import type { Milliseconds } from '../document/duration.ts'
+import type { Several } from '../document/one-or-more.ts'
 import type { Secret } from '../document/secret.ts'
+import type { ClientCertificatesOptions } from '../identity/client-certificates.ts'
 import type { IssuerOptions } from '../identity/issuer-options.ts'
+import type { ServiceAccountsOptions } from '../identity/service-accounts.ts'
 import type { EksOptions } from '../upstream/eks/eks-options.ts'
+import type { CertificateFilesList } from './certificate-files.ts'
 import type { PolicyFilePattern } from './policy-files.ts'
 
 /**
@@ -16,12 +20,14 @@ export interface ConnectorConfig {
     readonly portal: TlsListenerConfig
     readonly ops: { readonly address: ListenAddress }
   }
-  readonly identity: { readonly issuers: readonly IssuerOptions[] }
+  readonly identity: IdentityConfig
   readonly sockets: readonly SocketConfig[]
   /** Name of one of the sockets, or null. */
   readonly defaultSocket: string | null
   /** Each matched a file when the document was loaded. */
   readonly policies: readonly PolicyFilePattern[]
+  /** Policies that are Kubernetes objects; null for none. */
+  readonly policyObjects: { readonly socket: string; readonly namespaced: boolean } | null
   readonly audit: {
     readonly trail: { readonly kind: 'directory'; readonly path: string } | { readonly kind: 'stdout' }
     readonly requestReceived: boolean
@@ -29,6 +35,19 @@ export interface ConnectorConfig {
   /** Null when no session is recorded. */
   readonly recordings: RecordingsConfig | null
   readonly limits: LimitsConfig
+  /** Where the authority of a trial certificate is kept. An absolute path; it need not exist. */
+  readonly stateDirectory: string
+  /** Where logins are kept, an absolute path that need not exist. Null keeps them in memory alone. */
+  readonly loginsDirectory: string | null
+}
+
+/** Who may come in. */
+export interface IdentityConfig {
+  readonly issuers: readonly IssuerOptions[]
+  /** Sockets are among the config's. */
+  readonly serviceAccounts: readonly Omit<ServiceAccountsOptions, 'review'>[]
+  /** Null when none are asked for. */
+  readonly clientCertificates: (ClientCertificatesOptions & { /** PEM. */ readonly authorities: string }) | null
 }
 
 /** Where recordings are kept. Paths are absolute. */
@@ -58,12 +77,8 @@ export interface RecordingsConfig {
 
 export interface TlsListenerConfig {
   readonly address: ListenAddress
-  readonly tls: {
-    /** PEM: the leaf first, intermediate ones behind it. In force, and belongs to the key. */
-    readonly certificate: string
-    /** PEM, without a passphrase. */
-    readonly key: Secret
-  }
+  /** Each was in force, and belonged to its key, when the document was loaded. Null asks for a trial certificate. */
+  readonly tls: CertificateFilesList | null
   /** An origin, without a slash at the end. */
   readonly publicURL: string
   /** Addresses and ranges of addresses. */
@@ -82,8 +97,8 @@ export interface SocketConfig {
 export type UpstreamConfig =
   | {
       readonly kind: 'kubeconfig'
-      readonly path: string
-      /** Undefined means the file's `current-context`. */
+      readonly path: Several<string>
+      /** Undefined means `current-context`. */
       readonly context: string | undefined
     }
   | { readonly kind: 'inCluster' }
@@ -98,10 +113,13 @@ export type UpstreamConfig =
     }
   | ({ readonly kind: 'eks' } & EksOptions)
 
+/** A secret that stands in a file, or was given. */
+export type SecretText = { readonly file: string } | { readonly value: Secret }
+
 export type ServerCredentialConfig =
   | { readonly kind: 'token'; readonly value: Secret }
   | { readonly kind: 'tokenFile'; readonly file: string }
-  | { readonly kind: 'clientCertificate'; readonly certificateFile: string; readonly keyFile: string }
+  | { readonly kind: 'clientCertificate'; readonly certificate: SecretText; readonly key: SecretText }
 
 interface LimitsConfig {
   readonly requestHeadTimeoutMs: Milliseconds
@@ -109,6 +127,7 @@ interface LimitsConfig {
   readonly idleConnectionTimeoutMs: Milliseconds
   readonly responseHeadTimeoutMs: Milliseconds
   readonly upgradeTimeoutMs: Milliseconds
+  readonly shutdownDelayMs: Milliseconds
   readonly drainTimeoutMs: Milliseconds
   readonly expiredTokenGraceMs: Milliseconds
   readonly maxHeaderBytes: Bytes

@@ -34,12 +34,42 @@ export const connectorSchema = z
     policies: z
       .array(filePath)
       .min(1)
+      .optional()
       .describe(
-        'Policy files, relative to this document. `*` and `?` stand for characters; each has to match something.',
+        'Policy files, relative to this document. `*` and `?` stand for characters; each has to match something. May be ' +
+          'omitted beside `policyObjects`.',
+      ),
+    policyObjects: z
+      .strictObject({
+        socket: socketName.describe(
+          'The socket whose cluster they are in. Nothing is let through any socket until they were read once.',
+        ),
+        namespaced: z
+          .boolean()
+          .default(false)
+          .describe('Also the PosternPolicies of namespaces, each of which can only allow, and only in its own.'),
+      })
+      .optional()
+      .describe(
+        'Policies that are Kubernetes objects, besides the files: the ClusterPosternPolicies of a cluster, about any socket.',
       ),
     audit: auditSchema,
     recordings: recordingsSchema.optional(),
+    stateDirectory: filePath
+      .optional()
+      .describe(
+        'What the connector makes for itself and keeps: `logins.sqlite`, who is signed in and which logins were revoked, for ' +
+          'one connector at a time; and the authority of a trial certificate, when a listener has no `tls`. ' +
+          'Default: `$STATE_DIRECTORY` as systemd sets it. With neither, logins are kept in memory alone, so that a ' +
+          'restart forgets revocations, and the authority is in `$XDG_STATE_HOME/postern` or `~/.local/state/postern`.',
+      ),
     limits: limitsSchema.prefault({}),
+  })
+  .refine((document) => 'policies' in document || 'policyObjects' in document, {
+    path: ['policies'],
+    error: 'is missing',
+    params: { expected: 'policy files, or policyObjects' },
+    when: ({ value }) => typeof value === 'object' && value !== null,
   })
   .describe('One connector: where it listens, who may come in, which clusters it leads to.')
 

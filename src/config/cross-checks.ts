@@ -3,6 +3,7 @@ import type { Sound } from '../document/document.ts'
 import { parseListenAddress } from '../document/listen-address.ts'
 import { nearestName } from '../document/nearest-name.ts'
 import { oneOf } from '../document/wording.ts'
+import { trustsUnverifiedEmail } from '../identity/subject-rules.ts'
 import type { ConnectorInput } from './connector-schema.ts'
 import { DEFAULT_ADDRESSES } from './listen-schema.ts'
 
@@ -16,10 +17,12 @@ export function checkAcross(document: SoundConnector, refuse: Refuse): void {
   document.identity?.issuers?.forEach((issuer, index) => {
     checkIssuer(issuer, ['identity', 'issuers', index], refuse)
   })
+  checkMachines(document, refuse)
   checkDistinct(issuerURLs(document), 'the URL of', refuse)
   checkDistinct(socketNames(document), 'the name of', refuse)
   checkDistinct(socketHosts(document), 'a host of', refuse)
-  checkDefaultSocket(document, refuse)
+  checkSocketExists(document.defaultSocket, ['defaultSocket'], document, refuse)
+  checkSocketExists(document.policyObjects?.socket, ['policyObjects', 'socket'], document, refuse)
   checkRecording(document, refuse)
 }
 
@@ -63,14 +66,18 @@ function placed(value: string | undefined, at: DocumentPath, owner: string): Pla
   return value === undefined ? [] : [{ at, value, owner }]
 }
 
-function checkDefaultSocket(document: SoundConnector, refuse: Refuse): void {
-  const wanted = document.defaultSocket
+function checkSocketExists(
+  wanted: string | undefined,
+  at: DocumentPath,
+  document: SoundConnector,
+  refuse: Refuse,
+): void {
   const names = socketNames(document).map(({ value }) => value)
   const known = document.sockets !== undefined && names.length === document.sockets.length
   if (wanted === undefined || !known || names.includes(wanted)) return
   const meant = nearestName(wanted, names)
-  if (meant === null) refuse(['defaultSocket'], `there is no socket "${wanted}"`, oneOf(names))
-  else refuse(['defaultSocket'], `there is no socket "${wanted}", did you mean "${meant}"?`)
+  if (meant === null) refuse(at, `there is no socket "${wanted}"`, oneOf(names))
+  else refuse(at, `there is no socket "${wanted}", did you mean "${meant}"?`)
 }
 
 function checkRecording({ sockets, recordings }: SoundConnector, refuse: Refuse): void {
@@ -134,4 +141,65 @@ function checkIssuer(entry: SoundIssuer, at: DocumentPath, refuse: Refuse): void
     placed(extra?.key, [...at, 'claimMappings', 'extra', index, 'key'], 'this issuer'),
   )
   checkDistinct(keys, 'an extra key of', refuse)
+  checkEmail(entry, at, refuse)
+}
+
+/** Names of different kinds must not collide, and a token must belong to one cluster. */
+function checkMachines(document: SoundConnector, refuse: Refuse): void {
+  const { issuers = [], serviceAccounts = [], clientCertificates } = document.identity ?? {}
+  const names = socketNames(document).map(({ value }) => value)
+  const known = document.sockets !== undefined && names.length === document.sockets.length
+  const clusters = serviceAccounts.map((cluster, index) => {
+    const at: DocumentPath = ['identity', 'serviceAccounts', index]
+    return { cluster, at, owner: `serviceAccounts[${index}]` }
+  })
+  for (const { cluster, at } of clusters) {
+    if (cluster?.socket === undefined || !known || names.includes(cluster.socket)) continue
+    refuse([...at, 'socket'], `there is no socket "${cluster.socket}"`, oneOf(names))
+  }
+  const audiences = clusters.flatMap(({ cluster, at, owner }) =>
+    (cluster?.audiences ?? []).flatMap((value, index) => placed(value, [...at, 'audiences', index], owner)),
+  )
+  checkDistinct(audiences, 'an audience of', refuse)
+  const prefixes = [
+    ...clusters.flatMap(({ cluster, at, owner }) => placed(cluster?.prefix, [...at, 'prefix'], owner)),
+    ...placed(clientCertificates?.prefix, ['identity', 'clientCertificates', 'prefix'], 'clientCertificates'),
+  ]
+  checkDistinct(prefixes, 'the prefix of', refuse)
+  for (const [index, issuer] of issuers.entries()) {
+    for (const mapping of ['username', 'groups'] as const) {
+      const { prefix } = (issuer?.claimMappings?.[mapping] ?? {}) as { readonly prefix?: string }
+      const taken = prefixes.find(({ value }) => prefix?.startsWith(value) === true)
+      if (taken === undefined) continue
+      const at = ['identity', 'issuers', index, 'claimMappings', mapping, 'prefix']
+      refuse(at, `begins with "${taken.value}", which identity.${taken.owner} keeps for machines`)
+    }
+  }
+}
+
+function checkEmail(entry: SoundIssuer, at: DocumentPath, refuse: Refuse): void {
+  const username = expressionIn(entry?.claimMappings?.username)
+  const others = [...(entry?.claimValidationRules ?? []), ...(entry?.claimMappings?.extra ?? [])].map(expressionIn)
+  if (
+    username === undefined ||
+    !trustsUnverifiedEmail(
+      username,
+      others.filter((text) => text !== undefined),
+    )
+  )
+    return
+  const problem = 'reads claims.email, and nothing reads claims.email_verified'
+  refuse(
+    [...at, 'claimMappings', 'username', 'expression'],
+    problem,
+    '`claims.?email_verified.orValue(true) == true` somewhere',
+  )
+}
+
+function expressionIn(entry: object | undefined): string | undefined {
+  const { expression, valueExpression = expression } = (entry ?? {}) as {
+    expression?: string
+    valueExpression?: string
+  }
+  return valueExpression
 }

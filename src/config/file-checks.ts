@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises'
-import { loadPublicKey } from '../audit/recording/encryption.ts'
+import { loadPublicKey } from '../audit/recording-store/encryption.ts'
 import type { DocumentPath } from '../document/document-path.ts'
 import type { Sound } from '../document/document.ts'
 import type { SecretReference } from '../document/secret.ts'
@@ -27,12 +27,24 @@ export async function checkFiles(
 ): Promise<readonly PolicyFilePattern[]> {
   const { nowMs } = surroundings
   for (const name of ['kubernetes', 'portal'] as const) {
-    await checkListenerCertificate(document.listen?.[name]?.tls, ['listen', name, 'tls'], files, nowMs)
+    const { tls } = document.listen?.[name] ?? {}
+    const listed = isList(tls)
+    for (const [index, pair] of (listed ? tls : [tls]).entries()) {
+      const at = listed ? ['listen', name, 'tls', index] : ['listen', name, 'tls']
+      await checkListenerCertificate(pair, at, files, nowMs)
+    }
   }
   for (const [index, entry] of (document.identity?.issuers ?? []).entries()) {
     const at = ['identity', 'issuers', index, 'issuer', 'certificateAuthority']
     await checkAuthority(entry?.issuer?.certificateAuthority, at, files, nowMs)
+    const graphAt = ['identity', 'issuers', index, 'groupsFrom', 'graph']
+    const { certificateAuthority, credentials } = entry?.groupsFrom?.graph ?? {}
+    await checkAuthority(certificateAuthority, [...graphAt, 'certificateAuthority'], files, nowMs)
+    const secretAt = [...graphAt, 'credentials', 'clientSecret']
+    await checkSecret(credentials?.clientSecret, secretAt, files, surroundings.environment)
   }
+  const { certificateAuthority: clientAuthority } = document.identity?.clientCertificates ?? {}
+  await checkAuthority(clientAuthority, ['identity', 'clientCertificates', 'certificateAuthority'], files, nowMs)
   for (const [index, socket] of (document.sockets ?? []).entries()) {
     await checkUpstream(socket?.upstream, ['sockets', index, 'upstream'], files, surroundings)
   }
@@ -48,6 +60,11 @@ export async function checkFiles(
     else files.refuse(['policies', index], `"${written}" matches no file`, 'at least one policy file')
   }
   return patterns
+}
+
+/** As `Array.isArray`, of lists that are read-only too. */
+function isList<T>(value: T | readonly T[] | undefined): value is readonly T[] {
+  return Array.isArray(value)
 }
 
 async function checkRecordingKey(written: string | undefined, files: NamedFiles): Promise<void> {
@@ -68,10 +85,33 @@ async function checkListenerCertificate(
 ): Promise<void> {
   const certificate = await readIfNamed(tls?.certificate, [...at, 'certificate'], files)
   const key = await readIfNamed(tls?.key, [...at, 'key'], files)
+  checkPair(certificate, key, at, files, nowMs)
+}
+
+function checkPair(
+  certificate: string | null,
+  key: string | null,
+  at: DocumentPath,
+  files: NamedFiles,
+  nowMs: number,
+): void {
   if (certificate === null || key === null) return
   attempt(files, at, () => {
     checkClientCertificate({ certificate, key }, 'the certificate', nowMs)
   })
+}
+
+/** PEM from a file or an environment variable; null, and a mistake, when there is none. */
+async function readPem(
+  written: string | Sound<SecretReference>,
+  at: DocumentPath,
+  files: NamedFiles,
+  environment: Surroundings['environment'],
+): Promise<string | null> {
+  if (written === undefined || typeof written === 'string') return readIfNamed(written, at, files)
+  if (written.file !== undefined) return readIfNamed(written.file, [...at, 'file'], files)
+  await checkSecret(written, at, files, environment)
+  return environment[written.env ?? ''] ?? null
 }
 
 async function checkAuthority(
@@ -94,25 +134,33 @@ async function checkUpstream(
   { environment, nowMs }: Surroundings,
 ): Promise<void> {
   const { kubeconfig, server, eks } = upstream ?? {}
-  if (kubeconfig?.path !== undefined) await checkKubeconfig(kubeconfig.path, kubeconfig.context, at, files)
+  if (kubeconfig?.path !== undefined) await checkKubeconfig([kubeconfig.path].flat(), kubeconfig.context, at, files)
   await checkAuthority(server?.certificateAuthority, [...at, 'server', 'certificateAuthority'], files, nowMs)
   const credentialAt = [...at, 'server', 'credential']
   await checkSecret(server?.credential?.token, [...credentialAt, 'token'], files, environment)
   const { certificate, key } = server?.credential?.clientCertificate ?? {}
-  await checkListenerCertificate({ certificate, key }, [...credentialAt, 'clientCertificate'], files, nowMs)
+  const pairAt = [...credentialAt, 'clientCertificate']
+  checkPair(
+    await readPem(certificate, [...pairAt, 'certificate'], files, environment),
+    await readPem(key, [...pairAt, 'key'], files, environment),
+    pairAt,
+    files,
+    nowMs,
+  )
   for (const [name, reference] of Object.entries(eks?.credentials?.keys ?? {})) {
     await checkSecret(reference, [...at, 'eks', 'credentials', 'keys', name], files, environment)
   }
 }
 
 async function checkKubeconfig(
-  written: string,
+  written: readonly (string | undefined)[],
   context: string | undefined,
   at: DocumentPath,
   files: NamedFiles,
 ): Promise<void> {
+  const path = written.filter((one) => one !== undefined).map((one) => files.resolve(one))
   try {
-    const { credential } = await loadKubeconfig({ path: files.resolve(written), context })
+    const { credential } = await loadKubeconfig({ path, context })
     credential.close()
   } catch (error) {
     if (!(error instanceof EndpointError)) throw error

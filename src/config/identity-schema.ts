@@ -1,42 +1,128 @@
 import { z } from 'zod'
+import { choice } from '../document/choice.ts'
 import { httpsURL } from '../document/https-url.ts'
+import { type CelVariable, compileCel } from '../identity/cel.ts'
+import { secretReference } from '../document/secret.ts'
 import { DEFAULT_ALGORITHMS, SIGNING_ALGORITHMS } from '../identity/issuer-options.ts'
+import { isMachinePrefix } from '../identity/subject-name.ts'
 import { certificateAuthority } from './certificate-authority.ts'
+import { socketName } from './socket-schema.ts'
 
 const EXTRA_KEY =
   /^(?!(?:[a-z0-9-]+\.)*(?:k8s|kubernetes)\.io\/)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z]+\/[a-z0-9._~%/-]+$/
 const EXTRA_KEY_EXPECTED = 'a lower-case key with a domain of yours, such as example.com/team'
 
+const REDIRECT_PATH_EXPECTED = 'a path such as /callback'
+
 const text = (expected: string) => z.string({ error: expected }).min(1, { error: expected })
 const claim = text('the name of a claim').describe('Name of a claim, taken literally.')
 const some = <T extends z.ZodType>(entry: T) => z.array(entry).min(1)
 
+/** An expression that compiles; `bool` when it is a rule. */
+const expression = (variable: CelVariable, expected: 'bool' | 'value' = 'value') =>
+  text('an expression').superRefine((written, context) => {
+    try {
+      const { type } = compileCel(written, variable)
+      if (expected === 'value' || type === 'bool') return
+      context.addIssue({ code: 'custom', message: `gives ${type}`, params: { expected: 'true or false' } })
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error)
+      context.addIssue({ code: 'custom', message, params: { expected: `an expression of CEL over \`${variable}\`` } })
+    }
+  })
+
 const prefixedClaim = (prefix: string) =>
   z.strictObject({ claim, prefix: z.string().describe(`${prefix} \`""\` puts nothing there, on purpose.`) })
 
+const extraKey = z
+  .string({ error: EXTRA_KEY_EXPECTED })
+  .regex(EXTRA_KEY, { error: EXTRA_KEY_EXPECTED })
+  .describe('Lower-case, with a domain of yours: `example.com/team`.')
+
 const claimMappings = z
   .strictObject({
-    username: prefixedClaim('Put before the claim to make the username.').describe(
-      'The claim that is the username. With `email`, a token whose `email_verified` says otherwise than true is refused.',
-    ),
-    groups: prefixedClaim('Put before each group.')
+    username: z
+      .union([
+        prefixedClaim('Put before the claim to make the username.'),
+        z.strictObject({
+          expression: expression('claims').describe(
+            'CEL over `claims` that gives the whole username. Where it reads `claims.email`, `claims.email_verified` has to be read too, here, in `extra` or in a rule.',
+          ),
+        }),
+      ])
+      .describe(
+        'The claim that is the username, or an expression. With the claim `email`, a token whose `email_verified` says otherwise than true is refused.',
+      ),
+    groups: z
+      .union([
+        prefixedClaim('Put before each group.'),
+        z.strictObject({
+          expression: expression('claims').describe('CEL over `claims` that gives text, a list of text, or null.'),
+        }),
+      ])
       .optional()
-      .describe('The claim that lists the groups, as a string or a list of strings. Without it nobody has groups.'),
-    uid: z.strictObject({ claim }).optional().describe('The claim that is the uid. Without it there is none.'),
+      .describe(
+        'The claim that lists the groups, as a string or a list of strings, or an expression. Without it nobody has groups.',
+      ),
+    uid: z
+      .union([
+        z.strictObject({ claim }),
+        z.strictObject({ expression: expression('claims').describe('CEL over `claims` that gives text.') }),
+      ])
+      .optional()
+      .describe('The claim that is the uid, or an expression. Without it there is none.'),
     extra: z
       .array(
-        z.strictObject({
-          key: z
-            .string({ error: EXTRA_KEY_EXPECTED })
-            .regex(EXTRA_KEY, { error: EXTRA_KEY_EXPECTED })
-            .describe('Lower-case, with a domain of yours: `example.com/team`.'),
-          claim,
-        }),
+        z.union([
+          z.strictObject({ key: extraKey, claim }),
+          z.strictObject({
+            key: extraKey,
+            valueExpression: expression('claims').describe(
+              'CEL over `claims` that gives text, a list of text, or null.',
+            ),
+          }),
+        ]),
       )
       .optional()
       .describe("What else is known of the subject: Kubernetes' `extra`."),
   })
-  .describe('How the claims of a token become a subject.')
+  .describe('How the claims of a token become a subject. Expressions make whole names: put a prefix into them.')
+
+const message = z.exactOptional(text('a sentence').describe('What a person is told when it is not true. No secret.'))
+
+const groupsFrom = choice({
+  userinfo: z
+    .strictObject({})
+    .describe(
+      "The issuer's userinfo endpoint, shown the token that was presented, whenever a token has no groups. Only for issuers that take ID tokens there, as dex does.",
+    ),
+  graph: z
+    .strictObject({
+      url: httpsURL
+        .default('https://graph.microsoft.com/v1.0')
+        .describe('What `/users/ID/getMemberObjects` is added to.'),
+      certificateAuthority: certificateAuthority
+        .optional()
+        .describe('PEM file, or the PEM text itself. When given, it alone is trusted for `url`.'),
+      memberClaim: claim.default('oid').describe('Claim that names the person there.'),
+      securityEnabledOnly: z
+        .boolean()
+        .default(true)
+        .describe('Whether groups for mail alone are left out. As in tokens.'),
+      credentials: z
+        .strictObject({
+          clientID: text('the id of a client').describe('A confidential client of the issuer.'),
+          clientSecret: secretReference.describe('Its secret.'),
+          scope: text('a scope').default('https://graph.microsoft.com/.default').describe('What it asks for.'),
+        })
+        .describe('What the connector itself is to the issuer, at its token endpoint.'),
+    })
+    .describe('Microsoft Graph, or what looks like it, whenever the issuer says that it left groups out of a token.'),
+})
+  .optional()
+  .describe(
+    'Where groups are that a token leaves out. Asked at the first sight of a token, kept for 5 minutes; while it cannot be asked, nobody who needs it gets in. Without it such tokens are refused.',
+  )
 
 const issuer = z
   .strictObject({
@@ -51,6 +137,10 @@ const issuer = z
       .literal('MatchAny')
       .optional()
       .describe('To be written when there is more than one audience.'),
+    egressSelectorType: z
+      .enum(['controlplane', 'cluster'])
+      .optional()
+      .describe('Taken from an AuthenticationConfiguration and without effect: the connector has one way out.'),
     certificateAuthority: certificateAuthority
       .optional()
       .describe('PEM file, or the PEM text itself. When given, it alone is trusted for this issuer.'),
@@ -68,8 +158,61 @@ const client = z
     scopes: some(text('a scope'))
       .default(['openid', 'profile', 'email', 'offline_access'])
       .describe('What it asks for. `openid` has to be among them; `offline_access` saves people signing in again.'),
+    deviceAuthorization: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether people may sign in with a code on another device (RFC 8628, `postern client login --device`). Whoever talks a person into typing a code in gets their login, so switch it on only where there is no browser.',
+      ),
+    redirectHost: z
+      .enum(['127.0.0.1', '::1', 'localhost'])
+      .default('127.0.0.1')
+      .describe('Host of the redirect URI, for issuers that know only one of them.'),
+    redirectPath: z
+      .string({ error: REDIRECT_PATH_EXPECTED })
+      .regex(/^\/[\w./~-]*$/, { error: REDIRECT_PATH_EXPECTED })
+      .optional()
+      .describe('Path of the redirect URI, for issuers that compare it. Without it every login has a path of its own.'),
+    redirectPorts: some(z.int().min(1024).max(65535))
+      .optional()
+      .describe(
+        'Ports of the redirect URI, for issuers that compare them; the first free one is taken. Without it any.',
+      ),
   })
-  .describe('The public client (without a secret) for people who sign in.')
+  .describe('The public client (without a secret) for people who sign in. Without it nobody does: for machines.')
+
+const PREFIX_EXPECTED = 'lower-case letters, digits, "." and "-" and then one colon, such as "production:"'
+const machinePrefix = z
+  .string({ error: PREFIX_EXPECTED })
+  .refine(isMachinePrefix, { error: 'is no prefix of machines', params: { expected: PREFIX_EXPECTED } })
+  .describe('Put before usernames and groups, and kept for them: nobody else gets a name that begins with it.')
+
+const serviceAccounts = z
+  .array(
+    z.strictObject({
+      socket: socketName.describe('Socket to the cluster that issued the tokens, and that is asked whether they hold.'),
+      audiences: some(text('an audience')).describe(
+        'Audiences of the tokens, such as `kubectl create token --audience` writes. No other token is shown to the cluster.',
+      ),
+      prefix: machinePrefix,
+    }),
+  )
+  .default([])
+  .describe(
+    'Clusters whose service accounts may come in, by TokenReview: the credential of the socket needs `create tokenreviews`. They are called `PREFIXsystem:serviceaccount:NAMESPACE:NAME`.',
+  )
+
+const clientCertificates = z
+  .strictObject({
+    certificateAuthority: certificateAuthority.describe(
+      'PEM file, or the PEM text itself: who issues them. Nobody else should be able to get one from it.',
+    ),
+    prefix: machinePrefix,
+  })
+  .optional()
+  .describe(
+    'Client certificates on the kubernetes listener: the common name is the username, organizations are groups. They need the extended key usage `clientAuth`. Without this none are asked for.',
+  )
 
 /** Who may be who. */
 export const identitySchema = z
@@ -77,18 +220,38 @@ export const identitySchema = z
     issuers: some(
       z.strictObject({
         issuer,
-        client,
+        client: client.optional(),
         claimMappings,
+        groupsFrom,
         claimValidationRules: z
           .array(
+            z.union([
+              z.strictObject({
+                claim,
+                requiredValue: z.string().describe('The claim has to be a string, and this one.'),
+              }),
+              z.strictObject({
+                expression: expression('claims', 'bool').describe('CEL over `claims` that has to be true.'),
+                message,
+              }),
+            ]),
+          )
+          .default([])
+          .describe('What the claims of a token must be.'),
+        userValidationRules: z
+          .array(
             z.strictObject({
-              claim,
-              requiredValue: z.string().describe('The claim has to be a string, and this one.'),
+              expression: expression('user', 'bool').describe(
+                'CEL over `user` (`username`, `uid`, `groups`, `extra`) that has to be true.',
+              ),
+              message,
             }),
           )
           .default([])
-          .describe('Claims that a token must have.'),
+          .describe('What the subject must be that was made of the claims.'),
       }),
     ).describe("OpenID Connect issuers, in the words of Kubernetes' AuthenticationConfiguration."),
+    serviceAccounts,
+    clientCertificates,
   })
   .describe('Who is asking.')

@@ -27,9 +27,15 @@ export const limitsSchema = z
     upgradeTimeout: duration({ minimum: '1s', maximum: '10m' })
       .prefault('35s')
       .describe('From dialling the API server to the begin of an exec, attach or port-forward, then 504.'),
+    shutdownDelay: duration({ minimum: '0s', maximum: '10m' })
+      .prefault('0s')
+      .describe(
+        'How long the connector goes on as before after it was told to stop, while `/readyz` already says 503, so that whoever ' +
+          'sends it clients learns of it first. Then `drainTimeout` begins. A few seconds behind a load balancer or a Service.',
+      ),
     drainTimeout: duration({ minimum: '0s', maximum: '24h' })
       .prefault('10s')
-      .describe('How long requests and sessions under way may go on after the connector was told to stop.'),
+      .describe('How long requests and sessions under way may go on after the connector has stopped to listen.'),
     expiredTokenGrace: duration({ minimum: '0s', maximum: '24h' })
       .prefault('1h')
       .describe(

@@ -3,16 +3,23 @@ import { addressRange } from '../document/address-range.ts'
 import { filePath } from '../document/file-path.ts'
 import { httpsOrigin } from '../document/https-url.ts'
 import { listenAddress } from '../document/listen-address.ts'
+import { oneOrMore } from '../document/one-or-more.ts'
 
 /** Where each listener is unless the document says otherwise. */
 export const DEFAULT_ADDRESSES = { kubernetes: ':8443', portal: ':8444', ops: '127.0.0.1:9443' } as const
 
-const tls = z
-  .strictObject({
+const tls = oneOrMore(
+  z.strictObject({
     certificate: filePath.describe("PEM file with the listener's certificate first and intermediate ones behind it."),
     key: filePath.describe('PEM file with the private key of that certificate, not encrypted.'),
-  })
-  .describe('What the listener proves its name with. TLS 1.2 and 1.3.')
+  }),
+)
+  .optional()
+  .describe(
+    'What the listener proves its names with: a certificate, or a list of which the name that the client asks for chooses ' +
+      'one, and the first is for everybody else. TLS 1.2 and 1.3. The files are read again when they change. Default: a ' +
+      'certificate for trials, of an authority of its own, which is kept in `stateDirectory`.',
+  )
 
 const trustedProxy = addressRange.refine((range) => !/\/0+$/.test(range), {
   error: 'is everybody, who could then choose a source address',

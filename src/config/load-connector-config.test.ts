@@ -109,17 +109,18 @@ async function mistakesWith(from: string, to: string): Promise<readonly string[]
 
 describe('a right document', () => {
   test('is completed: defaults, absolute paths, files', async () => {
+    const files = { certificate: join(directory, 'tls.crt'), key: join(directory, 'tls.key') }
     expect(await load(minimal)).toEqual({
       listen: {
         kubernetes: {
           address: { host: '127.0.0.1', port: 8443 },
-          tls: { certificate: leaf.cert, key: expect.anything() as unknown },
+          tls: [files],
           publicURL: 'https://kube.example.com',
           trustedProxies: [],
         },
         portal: {
           address: { host: '', port: 8444 },
-          tls: { certificate: leaf.cert, key: expect.anything() as unknown },
+          tls: [files],
           publicURL: 'https://postern.example.com',
           trustedProxies: [],
         },
@@ -132,30 +133,70 @@ describe('a right document', () => {
             audiences: ['postern'],
             certificateAuthority: authority.certificate,
             algorithms: DEFAULT_ALGORITHMS,
-            client: { id: 'postern', scopes: ['openid', 'profile', 'email', 'offline_access'] },
+            client: {
+              id: 'postern',
+              scopes: ['openid', 'profile', 'email', 'offline_access'],
+              deviceAuthorization: false,
+              redirectHost: '127.0.0.1',
+            },
             claimMappings: {
               username: { claim: 'email', prefix: '' },
               groups: { claim: 'groups', prefix: 'sso:' },
             },
             claimValidationRules: [],
+            userValidationRules: [],
           },
         ],
+        serviceAccounts: [],
+        clientCertificates: null,
       },
       sockets: [
         {
           name: 'production',
           hosts: [],
-          upstream: { kind: 'kubeconfig', path: join(home, '.kube/config'), context: undefined },
+          upstream: { kind: 'kubeconfig', path: [join(home, '.kube/config')], context: undefined },
           forwardAs: 'connector',
           recording: { sessions: 'off', input: false },
         },
       ],
       defaultSocket: null,
       policies: [{ directory: join(directory, 'policies'), glob: '*.yaml' }],
+      policyObjects: null,
       recordings: null,
       audit: { trail: { kind: 'directory', path: join(directory, 'trail') }, requestReceived: false },
-      limits: DEFAULT_LIMITS,
+      limits: { ...DEFAULT_LIMITS, shutdownDelayMs: 0 },
+      stateDirectory: join(home, '.local/state/postern'),
+      loginsDirectory: null,
     })
+  })
+
+  test('may name several certificates of a listener, or none', async () => {
+    const one = 'tls: { certificate: tls.crt, key: tls.key }'
+    const two = 'tls: [{ certificate: tls.crt, key: tls.key }, { certificate: client.crt, key: client.key }]'
+    const several = await load(minimal.replace(one, two))
+    expect(several.listen.kubernetes.tls).toMatchObject([
+      { key: join(directory, 'tls.key') },
+      { key: join(directory, 'client.key') },
+    ])
+    const none = await load(minimal.replace(`${one}, `, ''))
+    expect(none.listen.kubernetes.tls).toBeNull()
+  })
+
+  test.each<[string, Record<string, string>, string]>([
+    [
+      'as systemd says',
+      { STATE_DIRECTORY: '/var/lib/postern:/var/lib/other', XDG_STATE_HOME: '/xdg' },
+      '/var/lib/postern',
+    ],
+    ['as XDG says', { XDG_STATE_HOME: '/xdg' }, '/xdg/postern'],
+  ])('keeps its state %s', async (_how, environment, expected) => {
+    const path = write('connector.yaml', minimal)
+    const { stateDirectory, loginsDirectory } = await loadConnectorConfig(path, { ...surroundings(), environment })
+    expect(stateDirectory).toBe(expected)
+    expect(loginsDirectory).toBe('STATE_DIRECTORY' in environment ? expected : null)
+    write('connector.yaml', `${minimal}stateDirectory: state\n`)
+    const written = await loadConnectorConfig(path, { ...surroundings(), environment })
+    expect([written.stateDirectory, written.loginsDirectory]).toEqual(Array(2).fill(join(directory, 'state')))
   })
 
   test('may say everything', async () => {
@@ -224,8 +265,8 @@ limits: { drainTimeout: 1h30m, maxHeaderSize: 8KiB, maxConnections: 5 }
         kind: 'server',
         credential: {
           kind: 'clientCertificate',
-          certificateFile: join(directory, 'client.crt'),
-          keyFile: join(directory, 'client.key'),
+          certificate: { file: join(directory, 'client.crt') },
+          key: { file: join(directory, 'client.key') },
         },
       },
     ])
@@ -235,6 +276,26 @@ limits: { drainTimeout: 1h30m, maxHeaderSize: 8KiB, maxConnections: 5 }
       [directory, 'pol*/?.yaml'],
     ])
     expect(config.limits).toMatchObject({ drainTimeoutMs: 5_400_000, maxHeaderBytes: 8_192, maxConnections: 5 })
+  })
+
+  test('may have a client certificate in files or in the environment', async () => {
+    const text = minimal.replace(
+      '{ kubeconfig: { path: ~/.kube/config } }',
+      `{ server: { url: 'https://a', certificateAuthority: ca.crt, credential: { clientCertificate: { certificate: { file: client.crt }, key: { env: CLIENT_KEY } } } } }`,
+    )
+    const path = write('connector.yaml', text)
+    const environment = { CLIENT_KEY: client.key }
+    const config = await loadConnectorConfig(path, { ...surroundings(), environment })
+    expect(config.sockets[0]?.upstream).toMatchObject({
+      credential: {
+        certificate: { file: join(directory, 'client.crt') },
+        key: { value: expect.anything() as unknown },
+      },
+    })
+    expect(inspect(config, { depth: null })).not.toContain('PRIVATE KEY')
+    const wrong = loadConnectorConfig(path, { ...surroundings(), environment: { CLIENT_KEY: other.key } })
+    await expect(wrong).rejects.toThrow(/clientCertificate: the key of the certificate belongs to another one/)
+    await expect(loadConnectorConfig(path, surroundings())).rejects.toThrow(/key\.env: CLIENT_KEY is not set/)
   })
 
   test('is frozen all the way down', async () => {
@@ -323,10 +384,22 @@ limits: { requestHeadTimeout: 30, drainTimeout: 48h, maxConnections: 0 }
 
   test.each<[name: string, from: string, to: string, mistakes: readonly string[]]>([
     [
-      'no TLS',
-      ', tls: { certificate: tls.crt, key: tls.key }',
-      '',
-      ['listen.kubernetes.tls: is missing, expected an object'],
+      'no certificate in a list of them',
+      '{ certificate: tls.crt, key: tls.key }',
+      '[]',
+      ['listen.kubernetes.tls: is an empty list, expected at least 1 entry'],
+    ],
+    [
+      'a second certificate with the key of another',
+      '{ certificate: tls.crt, key: tls.key }',
+      '[{ certificate: tls.crt, key: tls.key }, { certificate: tls.crt, key: other.key }]',
+      ['listen.kubernetes.tls[1]: the key of the certificate belongs to another one'],
+    ],
+    [
+      'a second certificate without its key',
+      '{ certificate: tls.crt, key: tls.key }',
+      '[{ certificate: tls.crt, key: tls.key }, { certificate: tls.crt }]',
+      ['listen.kubernetes.tls[1].key: is missing, expected a path'],
     ],
     [
       'an expired certificate',
@@ -383,6 +456,16 @@ limits: { requestHeadTimeout: 30, drainTimeout: 48h, maxConnections: 0 }
       ['identity.issuers[0].client.scopes: do not ask for an ID token, expected openid among them'],
     ],
     [
+      'redirect URIs that no login can have',
+      'client: { id: postern }',
+      'client: { id: postern, redirectHost: example.com, redirectPath: callback, redirectPorts: [80] }',
+      [
+        expect.stringContaining('identity.issuers[0].client.redirectHost: ') as string,
+        'identity.issuers[0].client.redirectPath: is "callback", expected a path such as /callback',
+        expect.stringContaining('identity.issuers[0].client.redirectPorts[0]: ') as string,
+      ],
+    ],
+    [
       'several audiences without saying so',
       'audiences: [postern]',
       'audiences: [postern, other]',
@@ -395,6 +478,30 @@ limits: { requestHeadTimeout: 30, drainTimeout: 48h, maxConnections: 0 }
       'audiences: [postern]',
       'audiences: [postern, postern], audienceMatchPolicy: MatchAny',
       ['identity.issuers[0].issuer.audiences[1]: "postern" stands here twice'],
+    ],
+    [
+      'an e-mail as username that nobody verified',
+      "username: { claim: email, prefix: '' }",
+      "username: { expression: 'claims.email' }",
+      [
+        'identity.issuers[0].claimMappings.username.expression: reads claims.email, and nothing reads claims.email_verified, expected `claims.?email_verified.orValue(true) == true` somewhere',
+      ],
+    ],
+    [
+      'machines whose names could collide, or whose cluster is not there',
+      'identity:',
+      `identity:
+  serviceAccounts:
+  - { socket: production, audiences: [postern], prefix: 'sso:' }
+  - { socket: producton, audiences: [postern], prefix: 'b:' }
+  clientCertificates: { certificateAuthority: nowhere.crt, prefix: 'b:' }`,
+      [
+        'identity.serviceAccounts[1].socket: there is no socket "producton", expected production',
+        'identity.serviceAccounts[1].audiences[0]: "postern" is an audience of serviceAccounts[0] already',
+        'identity.clientCertificates.prefix: "b:" is the prefix of serviceAccounts[1] already',
+        'identity.clientCertificates.certificateAuthority: cannot read nowhere.crt: no such file',
+        'identity.issuers[0].claimMappings.groups.prefix: begins with "sso:", which identity.serviceAccounts[0] keeps for machines',
+      ],
     ],
     [
       'HMAC',
@@ -471,6 +578,19 @@ limits: { requestHeadTimeout: 30, drainTimeout: 48h, maxConnections: 0 }
       ['sockets[0].upstream.server.credential.clientCertificate: the key of the certificate belongs to another one'],
     ],
     ['no policies', "['policies/*.yaml']", '[]', ['policies: is an empty list, expected at least 1 entry']],
+    [
+      'no source of policies',
+      "policies: ['policies/*.yaml']",
+      '',
+      ['policies: is missing, expected policy files, or policyObjects'],
+    ],
+    ['policies that are no list', "['policies/*.yaml']", '5', ['policies: is the number 5, expected a list']],
+    [
+      'objects of a socket that does not exist',
+      "policies: ['policies/*.yaml']",
+      'policyObjects: { socket: elsewhere }',
+      ['policyObjects.socket: there is no socket "elsewhere", expected production'],
+    ],
     ['no audit', 'audit: { trail: { directory: trail } }', '', ['audit: is missing, expected an object']],
     ['another kind of document', 'kind: Connector', 'kind: Policy', ['kind: is "Policy", expected "Connector"']],
   ])('%s', async (_, from, to, mistakes) => {

@@ -1,4 +1,4 @@
-import { glob } from 'node:fs/promises'
+import { glob, realpath } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
 import { DocumentError, MAX_DOCUMENT_BYTES } from '../document/document.ts'
 import type { Mistake } from '../document/document.ts'
@@ -23,6 +23,9 @@ export function policyFilePattern({ base, rest }: AnchoredPath): PolicyFilePatte
   return { directory: resolve(base, ...literal), glob: segments.slice(literal.length).join('/') }
 }
 
+/** How often files are read that are replaced meanwhile. */
+const MAX_READS = 5
+
 /** Absolute paths that match any of the patterns, each once, in order. A directory that is missing has no files. */
 export async function listPolicyFiles(patterns: readonly PolicyFilePattern[]): Promise<readonly string[]> {
   const found = new Set<string>()
@@ -39,6 +42,41 @@ export async function listPolicyFiles(patterns: readonly PolicyFilePattern[]): P
  * @throws DocumentError with every mistake of every file, and the files that cannot be read.
  */
 export async function loadPolicyFiles(patterns: readonly PolicyFilePattern[]): Promise<PolicySet> {
+  const { files, mistakes } = await readPolicyFiles(patterns)
+  let policies
+  try {
+    policies = loadPolicies(files)
+  } catch (error) {
+    if (!(error instanceof DocumentError)) throw error
+    mistakes.push(...error.mistakes)
+  }
+  if (policies === undefined || mistakes.length > 0) throw new DocumentError(mistakes)
+  return policies
+}
+
+interface PolicyTexts {
+  readonly files: readonly PolicyFile[]
+  /** About what could not be read. */
+  readonly mistakes: Mistake[]
+}
+
+/** The texts of one state of the files: what is swapped while it is read, as the volume of a ConfigMap is, is read again. */
+async function readPolicyFiles(patterns: readonly PolicyFilePattern[]): Promise<PolicyTexts> {
+  let before = await realPaths(patterns)
+  for (let read = 1; ; read += 1) {
+    const texts = await readEach(patterns)
+    const after = await realPaths(patterns)
+    if (after === before || read === MAX_READS) return texts
+    before = after
+  }
+}
+
+async function realPaths(patterns: readonly PolicyFilePattern[]): Promise<string> {
+  const paths = await listPolicyFiles(patterns)
+  return (await Promise.all(paths.map((path) => realpath(path).catch(() => path)))).join('\n')
+}
+
+async function readEach(patterns: readonly PolicyFilePattern[]): Promise<PolicyTexts> {
   const mistakes: Mistake[] = []
   for (const pattern of patterns) {
     const path = join(pattern.directory, pattern.glob)
@@ -54,15 +92,7 @@ export async function loadPolicyFiles(patterns: readonly PolicyFilePattern[]): P
       mistakes.push(unreadable(file, error instanceof Error ? error.message : String(error)))
     }
   }
-  let policies
-  try {
-    policies = loadPolicies(files)
-  } catch (error) {
-    if (!(error instanceof DocumentError)) throw error
-    mistakes.push(...error.mistakes)
-  }
-  if (policies === undefined || mistakes.length > 0) throw new DocumentError(mistakes)
-  return policies
+  return { files, mistakes }
 }
 
 /** A mistake about a file as a whole. */

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { choice } from '../document/choice.ts'
 import { filePath } from '../document/file-path.ts'
 import { httpsURL } from '../document/https-url.ts'
+import { oneOrMore } from '../document/one-or-more.ts'
 import { secretReference } from '../document/secret.ts'
 import { certificateAuthority } from './certificate-authority.ts'
 import { eks } from './eks-schema.ts'
@@ -15,17 +16,24 @@ export const socketName = z.string({ error: NAME_EXPECTED }).regex(NAME, { error
 
 const hostName = z.string({ error: HOST_EXPECTED }).regex(HOST, { error: HOST_EXPECTED })
 
+/** PEM in a file or in an environment variable. */
+const pem = z.union([filePath, secretReference]).meta({ title: 'path, or object' })
+
 const kubeconfig = z
   .strictObject({
-    path: filePath.describe('The kubeconfig. Its `exec` and `auth-provider` entries are never run.'),
-    context: z.string().min(1).optional().describe("Name of the context. Default: the file's `current-context`."),
+    path: oneOrMore(filePath).describe(
+      'The kubeconfig, or several that are read as kubectl reads those of `$KUBECONFIG`: the first that has a name counts. They and the files that they name are read again when they change. `exec`, `auth-provider` and `proxy-url` are refused.',
+    ),
+    context: z.string().min(1).optional().describe('Name of the context. Default: `current-context`.'),
   })
   .describe('Address, certificate authority and credential as a kubeconfig has them.')
 
 const server = z
   .strictObject({
     url: httpsURL.describe('Address of the API server.'),
-    certificateAuthority: certificateAuthority.describe('PEM file, or the PEM text itself, that alone is trusted.'),
+    certificateAuthority: certificateAuthority.describe(
+      'PEM file, read again when it changes, or the PEM text itself. It alone is trusted.',
+    ),
     tlsServerName: hostName
       .optional()
       .describe("Name that the API server's certificate must have. Default: the host of `url`."),
@@ -33,10 +41,12 @@ const server = z
       token: secretReference.describe('Bearer token. A file is read again when it changes.'),
       clientCertificate: z
         .strictObject({
-          certificate: filePath.describe('PEM file with the certificate.'),
-          key: filePath.describe('PEM file with its private key, not encrypted.'),
+          certificate: pem.describe(
+            'The certificate with its chain, PEM: a path, `{ file: PATH }` or `{ env: NAME }`.',
+          ),
+          key: pem.describe('Its private key, PEM, not encrypted: likewise.'),
         })
-        .describe('Client certificate.'),
+        .describe('Client certificate. Files are read again when they change.'),
     }).describe('Who the connector is to the API server.'),
   })
   .describe('An API server, described in place.')
@@ -50,7 +60,11 @@ export const socketSchema = z.strictObject({
     .describe('Host names that mean this socket, for clients that cannot carry a path. Each once among all sockets.'),
   upstream: choice({
     kubeconfig,
-    inCluster: z.strictObject({}).describe('The service account of the pod that the connector runs in.'),
+    inCluster: z
+      .strictObject({})
+      .describe(
+        'The service account of the pod that the connector runs in. Its token and its authority are read again as they are renewed.',
+      ),
     server,
     eks,
   }).describe('Which API server, and who the connector is there.'),

@@ -26,7 +26,7 @@ export interface Obligations {
 export interface NearestRule {
   /** `POLICY#N`, N counting from 1. */
   readonly rule: string
-  /** `FILE:LINE`. */
+  /** `FILE:LINE`, or `KIND/NAME: PATH` of a Kubernetes object. */
   readonly location: string
   /** One phrase for each thing the rule lacks, such as `verb "delete"` or `namespace "payments"`. Never empty. */
   readonly missing: readonly string[]
@@ -41,7 +41,7 @@ export interface Decision {
   readonly effect: 'allow' | 'deny' | 'no-opinion'
   /** The rule that decided, `POLICY#N`, N counting from 1; empty for `no-opinion`. */
   readonly rule: string
-  /** `FILE:LINE` of that rule; empty for `no-opinion`. */
+  /** `FILE:LINE` of that rule, or `KIND/NAME: PATH` of a Kubernetes object; empty for `no-opinion`. */
   readonly location: string
   /** `sha256:…` of the whole policy in force. */
   readonly policyRevision: string
@@ -56,6 +56,10 @@ export interface Decision {
 export interface Authorizer {
   /** `sha256:…`. */
   readonly revision: string
-  /** Pure and synchronous. A throw is a bug; the caller answers 500 and sends nothing upstream. */
+  /**
+   * Pure and synchronous. Nothing is sent upstream after a throw.
+   *
+   * @throws StatusError 503 while policies are missing. Any other throw is a bug, which the caller answers with 500.
+   */
   authorize(attributes: Attributes): Decision
 }

@@ -31,3 +31,10 @@ export function isClusterScoped(apiGroup: string, resource: string): boolean {
   const kinds = CLUSTER_SCOPED.get(apiGroup)
   return kinds !== undefined && (kinds.has(resource) || kinds.has('*'))
 }
+
+/** Whether a kind is known to live outside namespaces in one of these groups; undefined, or `*` among them, means any. */
+export function areClusterScoped(apiGroups: readonly string[] | undefined, resource: string): boolean {
+  if (apiGroups === undefined || apiGroups.includes('*'))
+    return [...CLUSTER_SCOPED.values()].some((kinds) => resource !== '*' && kinds.has(resource))
+  return resource !== '*' && apiGroups.some((group) => isClusterScoped(group, resource))
+}

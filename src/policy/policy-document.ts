@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import { duration } from '../document/duration.ts'
 import { TEMPLATE, isTemplate } from './templates.ts'
+import { areClusterScoped } from './cluster-scoped.ts'
 import { callerAddress, conditionsSchema, extraKey, instant } from './conditions.ts'
 
 /** A `*` more would let a long name of a caller's choosing cost much to match. */
-const GLOB = /^(?!(?:[^*]*\*){3})/
+const GLOB = /^(?:[^*]*\*){0,2}[^*]*$/
 
 const RESERVED_NAME = /^(?!postern\b)/
 
@@ -128,28 +129,34 @@ const exceptSchema = z
     'What the rule is not about: a request that any of these lists matches. Another rule may still allow or deny it.',
   )
 
+const apiGroups = some(apiGroup).optional().describe('API groups; `""` is the core group, `*` is any. Default: any.')
+
+const resources = some(resource).describe(
+  'Plurals, with a subresource as in `pods/log`. `*` is everything except the subresources that run code or hand ' +
+    'out credentials: pods/exec, pods/attach, pods/portforward, pods/ephemeralcontainers, */proxy, ' +
+    'serviceaccounts/token, and of postern.dev sessions/follow and recordings/cast are granted only by name, as in `pods/exec`, `pods/*` or `*/*`.',
+)
+
+const resourceNames = some(nameEntry)
+  .optional()
+  .describe(
+    'Names of objects; `*` stands for any characters. Default: any. No entry allows a request that carries no ' +
+      'name: create, deletecollection, and list and watch without the field selector `metadata.name=NAME`.',
+  )
+
 const resourceRuleSchema = z
   .strictObject({
     effect,
     verbs,
-    apiGroups: some(apiGroup).optional().describe('API groups; `""` is the core group, `*` is any. Default: any.'),
-    resources: some(resource).describe(
-      'Plurals, with a subresource as in `pods/log`. `*` is everything except the subresources that run code or hand ' +
-        'out credentials: pods/exec, pods/attach, pods/portforward, pods/ephemeralcontainers, */proxy, ' +
-        'serviceaccounts/token, and of postern.dev sessions/follow and recordings/cast are granted only by name, as in `pods/exec`, `pods/*` or `*/*`.',
-    ),
+    apiGroups,
+    resources,
     namespaces: some(namespaceEntry)
       .optional()
       .describe(
         'Namespaces; `*` stands for any characters. Default: any, and also requests over all namespaces and ' +
           'cluster-scoped objects, which no entry of this list allows.',
       ),
-    resourceNames: some(nameEntry)
-      .optional()
-      .describe(
-        'Names of objects; `*` stands for any characters. Default: any. No entry allows a request that carries no ' +
-          'name: create, deletecollection, and list and watch without the field selector `metadata.name=NAME`.',
-      ),
+    resourceNames,
     except: exceptSchema.optional(),
     session: sessionSchema.optional(),
   })
@@ -160,14 +167,33 @@ const resourceRuleSchema = z
     when: ({ value }) => typeof value === 'object' && value !== null,
   })
   .refine(
-    ({ effect: says, namespaces = [], resourceNames = [] }) =>
-      says === 'allow' || ![...namespaces, ...resourceNames].some(isTemplate),
+    ({ effect: says, namespaces = [], resourceNames: names = [] }) =>
+      says === 'allow' || ![...namespaces, ...names].some(isTemplate),
     {
       error: 'denies by a template, which denies nothing where it stands for nothing',
       params: { expected: 'templates only in rules that allow' },
       when: ({ issues }) => issues.length === 0,
     },
   )
+  .readonly()
+
+/** A rule that allows something in one namespace, which is not its to name. */
+const namespacedRuleSchema = z
+  .strictObject({
+    verbs,
+    apiGroups,
+    resources,
+    resourceNames,
+    except: exceptSchema.optional(),
+    session: sessionSchema.optional(),
+  })
+  .superRefine((rule, context) => {
+    rule.resources.forEach((entry, index) => {
+      if (!areClusterScoped(rule.apiGroups, entry.split('/', 1)[0] ?? '')) return
+      const params = { expected: 'resources that live in namespaces' }
+      context.addIssue({ code: 'custom', path: ['resources', index], message: 'lives outside namespaces', params })
+    })
+  })
   .readonly()
 
 const nonResourceRuleSchema = z
@@ -209,39 +235,68 @@ const testSchema = z
   })
   .readonly()
 
+const subjects = z
+  .strictObject({
+    groups: z.array(exactName).readonly().default([]).describe('Groups, exact.'),
+    users: z.array(exactName).readonly().default([]).describe('Usernames, exact.'),
+  })
+  .refine((named) => named.groups.length + named.users.length > 0, {
+    error: 'names nobody',
+    params: { expected: 'a group or a user (the group system:authenticated is everybody who signed in)' },
+  })
+  .readonly()
+  .describe('Whom the policy is about: members of any of the groups, and the users.')
+
+const spec = z
+  .strictObject({
+    sockets: some(socketPattern)
+      .optional()
+      .describe('Sockets that the policy is about; `*` stands for any characters. Default: all.'),
+    subjects,
+    conditions: conditionsSchema.optional(),
+    rules: some(z.union([resourceRuleSchema, nonResourceRuleSchema])).describe(
+      'Rules about resources (`resources`) or about other paths (`nonResourceURLs`). Order has no meaning.',
+    ),
+  })
+  .readonly()
+  .describe('What the policy says.')
+
+const namespacedSpec = z
+  .strictObject({
+    subjects,
+    conditions: conditionsSchema.optional(),
+    rules: some(namespacedRuleSchema).describe(
+      'Rules that allow something in the namespace of this object, on the socket that it comes from. Order has no meaning.',
+    ),
+  })
+  .readonly()
+  .describe('What the policy says.')
+
+const tests = z.array(testSchema).readonly().default([]).describe('Examples that `postern policy test` checks.')
+
 /** One policy document as it is written. Durations are milliseconds once parsed. */
 export const policyDocumentSchema = z
   .strictObject({
     apiVersion: z.literal('postern.dev/v1alpha1').describe('Version of this format.'),
     kind: z.literal('Policy').describe('What the document is.'),
     metadata: z.strictObject({ name: policyName }).readonly().describe('What the policy is called.'),
-    spec: z
-      .strictObject({
-        sockets: some(socketPattern)
-          .optional()
-          .describe('Sockets that the policy is about; `*` stands for any characters. Default: all.'),
-        subjects: z
-          .strictObject({
-            groups: z.array(exactName).readonly().default([]).describe('Groups, exact.'),
-            users: z.array(exactName).readonly().default([]).describe('Usernames, exact.'),
-          })
-          .refine((subjects) => subjects.groups.length + subjects.users.length > 0, {
-            error: 'names nobody',
-            params: { expected: 'a group or a user (the group system:authenticated is everybody who signed in)' },
-          })
-          .readonly()
-          .describe('Whom the policy is about: members of any of the groups, and the users.'),
-        conditions: conditionsSchema.optional(),
-        rules: some(z.union([resourceRuleSchema, nonResourceRuleSchema])).describe(
-          'Rules about resources (`resources`) or about other paths (`nonResourceURLs`). Order has no meaning.',
-        ),
-      })
-      .readonly()
-      .describe('What the policy says.'),
-    tests: z.array(testSchema).readonly().default([]).describe('Examples that `postern policy test` checks.'),
+    spec,
+    tests,
   })
   .readonly()
   .describe('Who may do what. What no rule allows is denied.')
+
+/** What a policy that is a Kubernetes object of the cluster scope says. */
+export const clusterPolicySchema = z
+  .strictObject({ spec, tests })
+  .readonly()
+  .describe('Who may do what, on any socket of the connector that watches it. What no policy allows is denied.')
+
+/** What a policy that is a Kubernetes object in a namespace says. It can only allow, and only there. */
+export const namespacedPolicySchema = z
+  .strictObject({ spec: namespacedSpec, tests })
+  .readonly()
+  .describe('Who may do what in this namespace. What no policy allows is denied.')
 
 export type PolicyDocument = z.output<typeof policyDocumentSchema>
 export type ResourceRule = z.output<typeof resourceRuleSchema>

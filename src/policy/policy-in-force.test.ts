@@ -21,15 +21,17 @@ function started() {
 
 test('tells what is in force, and counts nothing that is built in', () => {
   const { inForce } = started()
-  expect(inForce.status).toEqual({
+  expect(inForce.status()).toEqual({
     revision: inForce.authorizer.revision,
     inForceSince: '2026-07-01T08:00:00.000Z',
     files: ['p.yaml'],
     policies: 1,
     rules: 1,
     problems: [],
+    filesRevision: inForce.authorizer.revision,
+    objects: null,
   })
-  expect(policyStatusSchema.parse(inForce.status)).toEqual(inForce.status)
+  expect(policyStatusSchema.parse(inForce.status())).toEqual(inForce.status())
 })
 
 test('another revision counts from when it came', () => {
@@ -38,7 +40,7 @@ test('another revision counts from when it came', () => {
   expect(inForce.replace(policies('{ verbs: [get], resources: [pods] }, { verbs: [list], resources: [pods] }'))).toBe(
     true,
   )
-  expect(inForce.status).toMatchObject({ inForceSince: '2026-07-01T08:01:00.000Z', rules: 2 })
+  expect(inForce.status()).toMatchObject({ inForceSince: '2026-07-01T08:01:00.000Z', rules: 2 })
 })
 
 test('the same rules in other places are named by those, and are as old as they were', () => {
@@ -47,16 +49,16 @@ test('the same rules in other places are named by those, and are as old as they 
   later()
   expect(inForce.replace(policies('{ verbs: [get], resources: [pods] }', 'renamed.yaml', '# pods\n'))).toBe(false)
   expect(location()).toBe('renamed.yaml:5')
-  expect(inForce.status).toMatchObject({ inForceSince: '2026-07-01T08:00:00.000Z', files: ['renamed.yaml'] })
+  expect(inForce.status()).toMatchObject({ inForceSince: '2026-07-01T08:00:00.000Z', files: ['renamed.yaml'] })
 })
 
 test('tells the problems of a newer revision, not more than can be read, until they are over', () => {
   const { inForce } = started()
   inForce.keep('a.yaml:1: is wrong\nb.yaml:1: is wrong')
-  expect(inForce.status.problems).toEqual(['a.yaml:1: is wrong', 'b.yaml:1: is wrong'])
+  expect(inForce.status().problems).toEqual(['a.yaml:1: is wrong', 'b.yaml:1: is wrong'])
   inForce.keep(Array.from({ length: 50 }, (_, i) => `${i}.yaml:1: is wrong`).join('\n'))
-  expect(inForce.status.problems).toHaveLength(21)
-  expect(inForce.status.problems.at(-1)).toBe('and 30 more')
+  expect(inForce.status().problems).toHaveLength(21)
+  expect(inForce.status().problems.at(-1)).toBe('and 30 more')
   inForce.keep('')
-  expect(inForce.status.problems).toEqual([])
+  expect(inForce.status().problems).toEqual([])
 })

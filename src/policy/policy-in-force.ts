@@ -1,8 +1,9 @@
 import { cached } from './decision-cache.ts'
 import { DISCOVERY } from './discovery-policy.ts'
+import { createPendingAuthorizer } from './pending-authorizer.ts'
 import { type PolicyAuthorizer, createAuthorizer } from './policy-authorizer.ts'
 import type { PolicySet } from './policy-set.ts'
-import type { PolicyStatus } from './policy-status.ts'
+import type { PolicyObjectsStatus, PolicyStatus } from './policy-status.ts'
 
 /** How many problems a status tells. */
 const MAX_PROBLEMS = 20
@@ -15,11 +16,13 @@ export class PolicyInForce {
   #sinceMs: number
   #problem = ''
 
-  constructor(policies: PolicySet, now: () => number = Date.now) {
+  /** `missing` says which policies are not known as yet; nothing is decided then until {@link replace}. */
+  constructor(policies: PolicySet, now: () => number = Date.now, missing = '') {
     this.#now = now
     this.#sinceMs = now()
     this.#policies = policies
-    this.#authorizer = cached(createAuthorizer(policies))
+    this.#authorizer =
+      missing === '' ? cached(createAuthorizer(policies)) : createPendingAuthorizer(policies.revision, missing)
   }
 
   get authorizer(): PolicyAuthorizer {
@@ -31,7 +34,8 @@ export class PolicyInForce {
     return this.#problem
   }
 
-  get status(): PolicyStatus {
+  /** `filesRevision` is that of the files alone, `objects` what is known of the policies that are Kubernetes objects. */
+  status(filesRevision = this.#policies.revision, objects: PolicyObjectsStatus | null = null): PolicyStatus {
     const documented = this.#policies.policies.filter(({ name }) => name !== DISCOVERY)
     return {
       revision: this.#policies.revision,
@@ -40,6 +44,8 @@ export class PolicyInForce {
       policies: documented.length,
       rules: documented.reduce((sum, { rules }) => sum + rules.length, 0),
       problems: shortened(this.#problem.split('\n').filter((line) => line !== '')),
+      filesRevision,
+      objects: objects === null ? null : { ...objects, refused: shortened(objects.refused) },
     }
   }
 
@@ -58,7 +64,7 @@ export class PolicyInForce {
   }
 }
 
-function shortened(problems: string[]): string[] {
-  if (problems.length <= MAX_PROBLEMS) return problems
+function shortened(problems: readonly string[]): string[] {
+  if (problems.length <= MAX_PROBLEMS) return [...problems]
   return [...problems.slice(0, MAX_PROBLEMS), `and ${problems.length - MAX_PROBLEMS} more`]
 }

@@ -4,7 +4,7 @@ import { inspectDocuments } from '../document/document-stream.ts'
 import type { DocumentPath } from '../document/document-path.ts'
 import type { Mistake } from '../document/document.ts'
 import type { Conditions } from './conditions.ts'
-import { discoveryPolicy } from './discovery-policy.ts'
+import { DISCOVERY, discoveryPolicy } from './discovery-policy.ts'
 import { policyDocumentSchema } from './policy-document.ts'
 import type { NonResourceRule, PolicyDocument, PolicyTest, ResourceRule } from './policy-document.ts'
 
@@ -12,12 +12,13 @@ import type { NonResourceRule, PolicyDocument, PolicyTest, ResourceRule } from '
 export type Rule = (ResourceRule | NonResourceRule) & {
   /** `POLICY#N`, N counting from 1. */
   readonly id: string
-  /** `FILE:LINE`. */
+  /** `FILE:LINE`, or `KIND/NAME: PATH` of a Kubernetes object. */
   readonly location: string
 }
 
 /** What one policy document says. */
 export interface Policy {
+  /** That of an object is `ClusterPosternPolicy/NAME` or `PosternPolicy/NAMESPACE/NAME`, as no file can say. */
   readonly name: string
   /** Undefined means any. */
   readonly sockets: readonly string[] | undefined
@@ -69,7 +70,7 @@ export function loadPolicies(files: readonly PolicyFile[]): PolicySet {
       if (first !== undefined) mistakes.push(mistakeAt(document, path, `is the name of the policy at ${first} too`))
       else if (name !== undefined) places.set(name, place)
       if (document.value !== null) {
-        policies.push(toPolicy(document.value, (at) => `${file}:${document.lineOf(at)}`))
+        policies.push(toPolicy(document.value.metadata.name, document.value, (at) => `${file}:${document.lineOf(at)}`))
       }
     }
   }
@@ -83,7 +84,7 @@ export function loadPolicies(files: readonly PolicyFile[]): PolicySet {
 /** The policy set of these policies and the built-in ones. */
 function policySet(policies: readonly Policy[], files: readonly string[]): PolicySet {
   const ordered = policies.toSorted((a, b) => (a.name < b.name ? -1 : 1))
-  const all = [...ordered, toPolicy(discoveryPolicy, () => 'built-in')]
+  const all = [...ordered, toPolicy(DISCOVERY, discoveryPolicy, () => 'built-in')]
   const decisive = all.map(({ tests: _tests, ...policy }) => ({
     ...policy,
     rules: policy.rules.map(({ location: _location, ...rule }) => rule),
@@ -92,15 +93,25 @@ function policySet(policies: readonly Policy[], files: readonly string[]): Polic
   return { revision: `sha256:${digest}`, policies: all, files }
 }
 
-function toPolicy({ metadata, spec, tests }: PolicyDocument, locationOf: (path: DocumentPath) => string): Policy {
+/** What policies of files and of other sources say together. Their names differ. */
+export function joinPolicies({ policies, files }: PolicySet, others: readonly Policy[]): PolicySet {
+  return policySet([...policies.filter(({ name }) => name !== DISCOVERY), ...others], files)
+}
+
+/** The policy of this name that a document without mistakes states. */
+export function toPolicy(
+  name: string,
+  { spec, tests }: Pick<PolicyDocument, 'spec' | 'tests'>,
+  locationOf: (path: DocumentPath) => string,
+): Policy {
   return {
-    name: metadata.name,
+    name,
     sockets: spec.sockets,
     subjects: spec.subjects,
     conditions: spec.conditions,
     rules: spec.rules.map((rule, index) => ({
       ...rule,
-      id: `${metadata.name}#${index + 1}`,
+      id: `${name}#${index + 1}`,
       location: locationOf(['spec', 'rules', index]),
     })),
     tests: tests.map((test, index) => ({ ...test, location: locationOf(['tests', index]) })),

@@ -4,7 +4,7 @@ import type { ObjectFormat } from './object-format.ts'
 export const API_VERSION = 'postern.dev/v1alpha1'
 
 /** An object of our own group. */
-export interface ApiObject {
+interface ApiObject {
   readonly apiVersion: typeof API_VERSION
   readonly kind: string
   readonly metadata: { readonly name: string; readonly creationTimestamp?: string }

@@ -11,6 +11,7 @@ const GROUPS = {
   'postern.dev': {
     version: 'v1alpha1',
     resources: [
+      { name: 'logins', singularName: 'login', kind: 'Login', verbs: ['delete', 'get', 'list'] },
       { name: 'recordings', singularName: 'recording', kind: 'Recording', verbs: ['delete', 'get', 'list'] },
       { name: 'recordings/cast', singularName: '', kind: 'Recording', verbs: ['get'] },
       { name: 'sessions', singularName: 'session', kind: 'Session', verbs: ['delete', 'get', 'list'] },

@@ -66,6 +66,7 @@ export function auditCalls(options: {
       if (!trail.writable) throw serviceUnavailable('the audit trail cannot be written, so nothing is let through')
       const authentication = await authenticator.authenticate(request.rawHeaders)
       audit.identified(authentication.subject)
+      authentication.login?.seen(Date.now(), sourceIPs[0], request.headers['user-agent'] ?? '')
       calls.set(response, { audit, authentication, requestInfo, query, sourceIP: sourceIPs[0] })
       next()
     },

@@ -1,12 +1,13 @@
+import type { SignInFlows } from '../identity/issuer-options.ts'
+
 /** An issuer that people can sign in at with the command line, as a public client. */
 export interface PortalIssuer {
   readonly url: string
   readonly clientID: string
   readonly scopes: readonly string[]
-  /** Path of the loopback redirect URI where the issuer knows a fixed one; empty to let each login take a path of its own. */
-  readonly redirectPath: string
   /** PEM of a private authority; empty when the authorities of people's machines do. */
   readonly certificateAuthority: string
+  readonly flows: SignInFlows
 }
 
 /** Where a listener is for people. */
@@ -23,11 +24,15 @@ export function renderDiscovery(kubernetes: PublicListener, issuers: readonly Po
     apiVersion: 'postern.dev/v1alpha1',
     kind: 'Discovery',
     kubernetes: { publicURL: kubernetes.publicURL, ...authorityData(kubernetes.certificateAuthority) },
-    issuers: issuers.map(({ url, clientID, scopes, redirectPath, certificateAuthority }) => ({
+    issuers: issuers.map(({ url, clientID, scopes, flows, certificateAuthority }) => ({
       url,
       clientID,
       scopes,
-      ...(redirectPath !== '' && { redirectPath }),
+      ...(flows.deviceAuthorization === true && { deviceAuthorization: true }),
+      ...(flows.redirectHost !== undefined &&
+        flows.redirectHost !== '127.0.0.1' && { redirectHost: flows.redirectHost }),
+      ...(flows.redirectPath !== undefined && { redirectPath: flows.redirectPath }),
+      ...(flows.redirectPorts !== undefined && { redirectPorts: flows.redirectPorts }),
       ...authorityData(certificateAuthority),
     })),
   }

@@ -10,7 +10,7 @@ import { renderSelfSubjectReview } from './self-subject-review.ts'
 export interface PortalOptions extends PosternGroupOptions {
   /** Origin of the portal itself. */
   readonly publicURL: string
-  /** The listener that the sockets are on. */
+  /** The listener that the sockets are on. Its authority is asked for at each answer. */
   readonly kubernetes: PublicListener
   /** Those that people can sign in at. */
   readonly issuers: readonly PortalIssuer[]
@@ -27,7 +27,6 @@ export interface PortalOptions extends PosternGroupOptions {
  */
 export function createPortal(options: PortalOptions): (request: IncomingMessage, response: ServerResponse) => void {
   const page = renderLandingPage(options.publicURL)
-  const discovery = renderDiscovery(options.kubernetes, options.issuers)
 
   const portal = express()
   portal.disable('x-powered-by').disable('etag')
@@ -43,7 +42,7 @@ export function createPortal(options: PortalOptions): (request: IncomingMessage,
   portal
     .route('/.well-known/postern')
     .get((_request, response) => {
-      respond(response, 200, discovery)
+      respond(response, 200, renderDiscovery(options.kubernetes, options.issuers))
     })
     .all(refuseMethods('GET, HEAD'))
 

@@ -1,12 +1,14 @@
 import { Router, type RequestHandler } from 'express'
 import type { AuditTrail } from '../audit/audit-trail.ts'
-import type { RecordingStore } from '../audit/recording/recording-store.ts'
+import type { RecordingStore } from '../audit/recording-store/recording-store.ts'
 import type { Authenticator } from '../identity/authenticator.ts'
+import type { Logins } from '../identity/logins/logins.ts'
 import { notFound } from '../kube/status.ts'
 import type { Subject } from '../kube/subject.ts'
 import { renderObject, renderObjectList } from './api-object.ts'
 import { apiGroup, apiResourceList } from './api-resources.ts'
 import { auditCalls, type Call } from './audited-call.ts'
+import { loginHandlers } from './logins.ts'
 import { parseObjectFormat } from './object-format.ts'
 import type { PortalSessions } from './portal-session.ts'
 import { recordingHandlers } from './recordings.ts'
@@ -30,19 +32,22 @@ export interface PosternGroupOptions {
   readonly sessions: PortalSessions
   /** Null when nothing is kept. Stays its owner's to close. */
   readonly recordings: RecordingStore | null
-  /** What the policies say of a session or recording, as of an object of its socket and namespace. */
+  /** The logins that the authenticator knows. */
+  readonly logins: Logins
+  /** What the policies say of a session, recording or login, as of an object of its socket and namespace. */
   readonly authorize: Authorize
   /** Told of every request to the group `postern.dev`. Its sink stays its owner's to close. */
   readonly trail: AuditTrail
 }
 
 /**
- * The API group `postern.dev`, to be mounted at `/apis/postern.dev`: the sockets, sessions and recordings that a person
- * may see. Every request is told to the audit trail.
+ * The API group `postern.dev`, to be mounted at `/apis/postern.dev`: the sockets, sessions, recordings and logins
+ * that a person may see. Every request is told to the audit trail.
  */
 export function posternGroup(options: PosternGroupOptions): Router {
   const { begin, refused, callOf } = auditCalls(options)
   const sessions = sessionHandlers({ ...options, callOf })
+  const logins = loginHandlers({ ...options, callOf })
   const isUnderWay = (id: string): boolean => options.sessions.find(id) !== undefined
   const recordings = recordingHandlers({ ...options, isUnderWay, callOf })
   const reachable = ({ authentication: { subject } }: Call): readonly ReachableSocket[] =>
@@ -85,6 +90,8 @@ export function posternGroup(options: PosternGroupOptions): Router {
   read('/v1alpha1/recordings', recordings.list)
   readAndDelete('/v1alpha1/recordings/:name', recordings.get, recordings.remove)
   read('/v1alpha1/recordings/:name/cast', recordings.cast)
+  read('/v1alpha1/logins', logins.list)
+  readAndDelete('/v1alpha1/logins/:name', logins.get, logins.remove)
   group.use(notServed, refused)
   return group
 }

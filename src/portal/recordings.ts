@@ -1,20 +1,18 @@
 import { pipeline } from 'node:stream/promises'
 import type { RequestHandler } from 'express'
 import type { RecordingManifest } from '../audit/recording/recording-manifest.ts'
-import type { RecordingStore } from '../audit/recording/recording-store.ts'
+import type { RecordingStore } from '../audit/recording-store/recording-store.ts'
 import { renderHumanDuration } from '../kube/human-duration.ts'
-import { firstValue, type Query } from '../kube/query.ts'
-import { badRequest, failure, notFound, StatusError } from '../kube/status.ts'
+import { failure, notFound, StatusError } from '../kube/status.ts'
 import { API_VERSION, column, renderObject, renderObjectList, renderTime, type ObjectKind } from './api-object.ts'
 import { ASCIICAST } from './asciicast.ts'
 import type { AuditedCalls, Call } from './audited-call.ts'
 import { refuseDeleteOptions } from './delete-options.ts'
 import { parseObjectFormat } from './object-format.ts'
+import { pageOf, wantedPage, type Place } from './page.ts'
 import { deleted, respond } from './respond.ts'
 import { decideAction, requireAction, type Authorize, type SessionAction } from './session-rights.ts'
 
-/** Recordings of one answer. A list of more has a token for the next. */
-const MAX_PAGE = 200
 /** Longest sealed part of a manifest that a list repeats, in characters; most hold a command and little else. */
 const MAX_LISTED_SEAL = 64 * 1024
 /** Ids of recordings; no store is asked for anything else. */
@@ -27,7 +25,7 @@ const CAST: SessionAction = { ...SEE, verb: 'get', subresource: 'cast' }
 /** Evidence is nobody's own to destroy. */
 const DELETE: SessionAction = { ...SEE, verb: 'delete', ownersRight: false }
 
-export const recordingKind: ObjectKind<RecordingManifest> = {
+const recordingKind: ObjectKind<RecordingManifest> = {
   kind: 'Recording',
   columns: [
     column('Name', 'Id of the recording and of its session', { format: 'name' }),
@@ -102,21 +100,12 @@ export function recordingHandlers({
     async list(request, response) {
       const call = callOf(response)
       const format = parseObjectFormat('recordings', request.url, request.rawHeaders)
-      const { limit, after } = pageOf(call.query)
+      const wanted = wantedPage(call.query)
       const all = (await recordings?.list()) ?? []
-      const page: RecordingManifest[] = []
-      let rest = ''
-      for (const manifest of all.toSorted(newestFirst)) {
-        if (after !== null && newestFirst(after, manifest) >= 0) continue
-        if (decideAction(LIST, manifest.session, call, authorize).effect !== 'allow') continue
-        const last = page.at(-1)
-        if (last !== undefined && page.length === limit) {
-          rest = continueToken(last)
-          break
-        }
-        page.push(withoutDetails(manifest))
-      }
-      respond(response, 200, renderObjectList(recordingKind, page, format, rest))
+      const isSeen = (manifest: RecordingManifest): boolean =>
+        decideAction(LIST, manifest.session, call, authorize).effect === 'allow'
+      const { page, rest } = pageOf(all, { placeOf, isSeen, ...wanted })
+      respond(response, 200, renderObjectList(recordingKind, page.map(withoutDetails), format, rest))
     },
     async get(request, response) {
       const format = parseObjectFormat('recordings', request.url, request.rawHeaders)
@@ -152,31 +141,8 @@ export function recordingHandlers({
   }
 }
 
-/** A place in the list. */
-type Place = Pick<RecordingManifest['session'], 'id' | 'startedAtMs'>
-type Placed = { readonly session: Place }
-
-function newestFirst({ session: a }: Placed, { session: b }: Placed): number {
-  return b.startedAtMs - a.startedAtMs || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
-}
-
-const CONTINUE = /^(\d{1,15})\.([0-9a-f-]{36})$/
-
-function continueToken({ session }: Placed): string {
-  return `${session.startedAtMs}.${session.id}`
-}
-
-/** @throws StatusError 400. */
-function pageOf(query: Query): { readonly limit: number; readonly after: Placed | null } {
-  const limit = firstValue(query, 'limit') ?? ''
-  if (!/^\d{0,15}$/.test(limit)) throw badRequest('limit is no number')
-  const token = firstValue(query, 'continue') ?? ''
-  const match = CONTINUE.exec(token)
-  if (token !== '' && match === null) throw badRequest('continue is no token of this list')
-  return {
-    limit: Math.min(Number(limit) || MAX_PAGE, MAX_PAGE),
-    after: match === null ? null : { session: { startedAtMs: Number(match[1]), id: match[2] ?? '' } },
-  }
+function placeOf({ session }: RecordingManifest): Place {
+  return { id: session.id, atMs: session.startedAtMs }
 }
 
 /**

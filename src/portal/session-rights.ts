@@ -9,17 +9,17 @@ import type { Call } from './audited-call.ts'
 /** What the policies say now. Pure and synchronous. */
 export type Authorize = (attributes: Attributes) => Decision
 
-/** What is asked of a session, or of the recording of one. */
+/** What is asked of a session, of the recording of one, or of a login. */
 export interface SessionAction {
-  readonly resource: 'sessions' | 'recordings'
+  readonly resource: 'sessions' | 'recordings' | 'logins'
   /** Empty for the object itself. */
   readonly subresource: '' | 'follow' | 'cast'
   readonly verb: 'get' | 'list' | 'delete'
-  /** Whether whoever opened the session needs no rule for it. */
+  /** Whether whoever opened the session, or signed in, needs no rule for it. */
   readonly ownersRight: boolean
 }
 
-/** The facts that a decision depends on. */
+/** The facts that a decision depends on. Logins have no socket and no namespace. */
 export type DecisiveFacts = Pick<SessionFacts, 'id' | 'socket' | 'namespace' | 'username'>
 
 /**
@@ -42,7 +42,7 @@ export function decideAction(action: SessionAction, facts: DecisiveFacts, call: 
     rule: '',
     location: '',
     policyRevision,
-    reason: 'the session is their own',
+    reason: `the ${action.resource === 'logins' ? 'login' : 'session'} is their own`,
     nearest: [],
     obligations: {},
   }
@@ -55,7 +55,7 @@ export function decideAction(action: SessionAction, facts: DecisiveFacts, call: 
  */
 export function requireAction(action: SessionAction, facts: DecisiveFacts, call: Call, authorize: Authorize): void {
   const decision = decideAction(action, facts, call, authorize)
-  call.audit.routed(facts.socket)
+  if (facts.socket !== '') call.audit.routed(facts.socket)
   call.audit.decided(decision)
   if (decision.effect === 'allow') return
   if (!isVisible(action.resource, facts, call, authorize)) throw notFound('postern.dev', action.resource, facts.id)

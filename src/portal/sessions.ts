@@ -1,12 +1,11 @@
 import type { RequestHandler } from 'express'
 import { renderHumanDuration } from '../kube/human-duration.ts'
-import { firstValue, type Query } from '../kube/query.ts'
 import { escapeCharacter } from '../kube/quote.ts'
-import { badRequest, failure, notFound, StatusError, tooManyRequests } from '../kube/status.ts'
+import { failure, notFound, StatusError, tooManyRequests } from '../kube/status.ts'
 import { API_VERSION, column, renderObject, renderObjectList, renderTime, type ObjectKind } from './api-object.ts'
 import { ASCIICAST } from './asciicast.ts'
 import type { AuditedCalls, Call } from './audited-call.ts'
-import { refuseDeleteOptions } from './delete-options.ts'
+import { reasonOf, refuseDeleteOptions } from './delete-options.ts'
 import { sendFollowed } from './follow.ts'
 import { parseObjectFormat } from './object-format.ts'
 import type { PortalSession, PortalSessions } from './portal-session.ts'
@@ -17,8 +16,6 @@ import { decideAction, requireAction, type Authorize, type SessionAction } from 
 const MAX_FOLLOWERS = 100
 /** When a follower who was one too many may try again, in seconds. */
 const RETRY_AFTER_SECONDS = 10
-/** Of the reason for ending a session, in UTF-16 units. */
-const MAX_REASON_LENGTH = 256
 
 const SEE: Omit<SessionAction, 'verb'> = { resource: 'sessions', subresource: '', ownersRight: true }
 const LIST: SessionAction = { ...SEE, verb: 'list' }
@@ -26,7 +23,7 @@ const GET: SessionAction = { ...SEE, verb: 'get' }
 const END: SessionAction = { ...SEE, verb: 'delete' }
 const FOLLOW: SessionAction = { ...SEE, verb: 'get', subresource: 'follow' }
 
-export const sessionKind: ObjectKind<PortalSession> = {
+const sessionKind: ObjectKind<PortalSession> = {
   kind: 'Session',
   columns: [
     column('Name', 'Id of the session', { format: 'name' }),
@@ -128,7 +125,9 @@ export function sessionHandlers({
       if (response.destroyed) return
       response.setHeader('Content-Type', ASCIICAST)
       const followed = sendFollowed(session, response, () => {
-        if (Date.now() >= call.authentication.expiresAtMs) return 'your login expired'
+        const { expiresAtMs, login } = call.authentication
+        if (Date.now() >= expiresAtMs) return 'your login expired'
+        if ((login?.revocation ?? null) !== null) return 'your login was revoked'
         return decideAction(FOLLOW, session.facts, call, authorize).effect === 'allow'
           ? ''
           : 'the policy changed, and no longer lets you follow this session'
@@ -143,12 +142,6 @@ export function sessionHandlers({
 
 function notFollowable(id: string): StatusError {
   return new StatusError(failure(409, 'Conflict', `session ${id} is not recorded, so it cannot be followed`))
-}
-
-function reasonOf(query: Query): string {
-  const reason = firstValue(query, 'reason') ?? ''
-  if (reason.length > MAX_REASON_LENGTH) throw badRequest(`the reason is longer than ${MAX_REASON_LENGTH} characters`)
-  return reason
 }
 
 function endSentence(username: string, reason: string): string {

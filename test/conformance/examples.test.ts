@@ -1,11 +1,13 @@
-import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, mkdtempDisposable, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { stringify } from 'yaml'
+import { parseAllDocuments, stringify } from 'yaml'
 import { expect, it } from 'vitest'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { checkConnector } from '../../src/config/check-connector.ts'
+import { loadPolicyFiles } from '../../src/config/policy-files.ts'
+import { runPolicyTests } from '../../src/policy/policy-tests.ts'
 
 it('examples/laptop loads, with the files that its README asks for', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'postern-example-'))
@@ -50,3 +52,39 @@ it('examples/eks loads, with the certificate that its README asks for', async ()
     await rm(directory, { recursive: true })
   }
 })
+
+it.each(['okta', 'entra-id', 'google', 'keycloak', 'github-actions'])(
+  'examples/%s loads, with a certificate, and its policies do what their tests say',
+  async (name) => {
+    await using directory = await mkdtempDisposable(join(tmpdir(), 'postern-example-'))
+    await cp(fileURLToPath(new URL(`../../examples/${name}`, import.meta.url)), directory.path, { recursive: true })
+    await writeCertificate(directory.path, ['kube.example.com', 'postern.example.com'])
+    expect(await checkConnector(join(directory.path, 'connector.yaml'))).toEqual([])
+    const policies = await loadPolicyFiles([{ directory: join(directory.path, 'policies'), glob: '*.yaml' }])
+    expect(runPolicyTests(policies).results.filter((result) => !result.passed)).toEqual([])
+  },
+)
+
+it('deploy/connector.yaml has a document and a policy that load', async () => {
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'postern-example-'))
+  const text = await readFile(new URL('../../deploy/connector.yaml', import.meta.url), 'utf8')
+  const maps = parseAllDocuments(text)
+    .map((document) => document.toJS() as { readonly kind: string; readonly data: Readonly<Record<string, string>> })
+    .filter(({ kind }) => kind === 'ConfigMap')
+  for (const { data } of maps) {
+    for (const [name, content] of Object.entries(data)) {
+      await writeFile(
+        join(directory.path, name === 'connector.yaml' ? name : `policy-${name}`),
+        content.replace('/etc/postern/policies/*.yaml', 'policy-*.yaml'),
+      )
+    }
+  }
+  expect(maps).toHaveLength(2)
+  expect(await checkConnector(join(directory.path, 'connector.yaml'))).toEqual([])
+})
+
+async function writeCertificate(directory: string, hosts: readonly string[]): Promise<void> {
+  const { cert, key } = createCertificateAuthority().issueServer({ hosts: [...hosts] })
+  await writeFile(join(directory, 'tls.crt'), cert)
+  await writeFile(join(directory, 'tls.key'), key, { mode: 0o600 })
+}

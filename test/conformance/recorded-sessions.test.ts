@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import type { SessionProtocol } from '../../src/kube/session-decoder.ts'
+import type { SessionProtocol } from '../../src/kube/session/session-decoder.ts'
 import { type Decoding, type Turn, cut, feed, portForward, remoteCommand, toldOf } from '../support/decoded-session.ts'
 
 /** What kubectl and kube-apiserver said to each other behind the 101, as it was on the wire. */

@@ -1,7 +1,7 @@
 import type { AuditSink } from '../../src/audit/audit-sink.ts'
 
 /** What of an audit event tests look at. */
-export interface AuditLine {
+interface AuditLine {
   readonly stage: string
   readonly verb: string
   readonly requestURI: string

@@ -5,8 +5,8 @@ import {
   type SessionDecoder,
   type SessionProtocol,
   UndecodableError,
-} from '../../src/kube/session-decoder.ts'
-import { createPortForwardDecoder, createRemoteCommandDecoder } from '../../src/kube/session-decoders.ts'
+} from '../../src/kube/session/session-decoder.ts'
+import { createPortForwardDecoder, createRemoteCommandDecoder } from '../../src/kube/session/session-decoders.ts'
 
 /** What one side sent before the other one did. */
 export interface Turn {

@@ -1,9 +1,9 @@
-import { openDirectoryStore } from '../../src/audit/recording/directory-store.ts'
-import type { RecordingPublicKey } from '../../src/audit/recording/encryption.ts'
+import { openDirectoryStore } from '../../src/audit/recording-store/directory-store.ts'
+import type { RecordingPublicKey } from '../../src/audit/recording-store/encryption.ts'
 import type { RecordingManifest } from '../../src/audit/recording/recording-manifest.ts'
 
 /** An event of an asciicast: seconds, code, data. */
-export type CastEvent = readonly [seconds: number, code: string, data: string]
+type CastEvent = readonly [seconds: number, code: string, data: string]
 
 /** A recording to keep: its last manifest, and what was recorded. */
 export interface RecordingToKeep {

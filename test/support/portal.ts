@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import type { AuditSink } from '../../src/audit/audit-sink.ts'
 import { AuditTrail } from '../../src/audit/audit-trail.ts'
 import type { IssuerOptions } from '../../src/identity/issuer-options.ts'
+import { Logins } from '../../src/identity/logins/logins.ts'
 import { createAuthenticator } from '../../src/identity/oidc-authenticator.ts'
 import type { PortalIssuer } from '../../src/portal/discovery.ts'
 import { createPortal, type PortalOptions } from '../../src/portal/portal.ts'
@@ -25,7 +26,7 @@ export interface StartedPortal {
 }
 
 export interface PortalTestOptions extends Partial<
-  Pick<PortalOptions, 'sockets' | 'mayReach' | 'sessions' | 'recordings' | 'authorize'>
+  Pick<PortalOptions, 'sockets' | 'mayReach' | 'sessions' | 'recordings' | 'logins' | 'authorize'>
 > {
   /** Whose tokens are taken. */
   readonly issuers: readonly IssuerOptions[]
@@ -38,11 +39,12 @@ export interface PortalTestOptions extends Partial<
 /** Starts a portal on a free port of 127.0.0.1. The caller stops it. */
 export async function startPortal({
   issuers,
-  discovered = issuers.map(discoveredIssuer),
+  discovered = issuers.flatMap(discoveredIssuers),
   sockets = () => [],
   mayReach = () => [],
   sessions = { list: () => [], find: () => undefined },
   recordings = null,
+  logins = new Logins(),
   authorize = (attributes) => authorizerOf({}).authorize(attributes),
   sink = createMemorySink(),
 }: PortalTestOptions): Promise<StartedPortal> {
@@ -51,7 +53,7 @@ export async function startPortal({
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
-  const authenticator = createAuthenticator({ issuers })
+  const authenticator = createAuthenticator({ issuers, logins })
   const seen: string[] = []
   const failures: Error[] = []
   const portal = createPortal({
@@ -63,6 +65,7 @@ export async function startPortal({
     mayReach,
     sessions,
     recordings,
+    logins,
     authorize,
     trail: new AuditTrail({ sink, requestReceived: false }),
     isTrustedProxy: () => false,
@@ -87,6 +90,8 @@ export async function startPortal({
   }
 }
 
-function discoveredIssuer({ url, client, certificateAuthority = '' }: IssuerOptions): PortalIssuer {
-  return { url, clientID: client.id, scopes: client.scopes, redirectPath: '', certificateAuthority }
+function discoveredIssuers({ url, client, certificateAuthority = '' }: IssuerOptions): PortalIssuer[] {
+  return client === undefined
+    ? []
+    : [{ url, clientID: client.id, scopes: client.scopes, flows: client, certificateAuthority }]
 }

@@ -2,8 +2,8 @@
  * A program that records two sessions, of which one outgrows what a file may be: `recording-file-limit.ts DIRECTORY`,
  * under such a limit. It writes what came of it as one line of JSON.
  */
-import { openDirectoryStore } from '../../src/audit/recording/directory-store.ts'
-import { verifyRecording } from '../../src/audit/recording/verify-recording.ts'
+import { openDirectoryStore } from '../../src/audit/recording-store/directory-store.ts'
+import { verifyRecording } from '../../src/audit/recording-store/verify-recording.ts'
 import { finishedManifest, newManifest } from './recordings.ts'
 
 const [directory = ''] = process.argv.slice(2)

@@ -5,9 +5,9 @@
 import { readdirSync } from 'node:fs'
 import { open, unlink } from 'node:fs/promises'
 import { join } from 'node:path'
-import { openDirectoryStore } from '../../src/audit/recording/directory-store.ts'
-import { verifyRecording } from '../../src/audit/recording/verify-recording.ts'
-import { isSystemError } from '../../src/audit/recording/storage-failure.ts'
+import { openDirectoryStore } from '../../src/audit/recording-store/directory-store.ts'
+import { verifyRecording } from '../../src/audit/recording-store/verify-recording.ts'
+import { isSystemError } from '../../src/audit/recording-store/storage-failure.ts'
 import { finishedManifest, newManifest, textOf } from './recordings.ts'
 
 const [directory = ''] = process.argv.slice(2)

@@ -2,9 +2,9 @@
  * A program that records sessions, to be killed meanwhile: `recording-sessions.ts DIRECTORY COUNT [PUBLIC_KEY]`. Every
  * 20 ms each session says what time it is. It writes `under way` when all of them have done so for a while.
  */
-import { openDirectoryStore } from '../../src/audit/recording/directory-store.ts'
-import { loadPublicKey } from '../../src/audit/recording/encryption.ts'
-import type { RecordingWriter } from '../../src/audit/recording/recording-store.ts'
+import { openDirectoryStore } from '../../src/audit/recording-store/directory-store.ts'
+import { loadPublicKey } from '../../src/audit/recording-store/encryption.ts'
+import type { RecordingWriter } from '../../src/audit/recording-store/recording-store.ts'
 import { newManifest } from './recordings.ts'
 
 const [directory = '', count = '', publicKey] = process.argv.slice(2)

@@ -37,6 +37,12 @@ export interface StagedGatewayOptions {
   readonly trustedProxies?: string[]
   /** Further sockets; each leads to the same API server with a token of its own. */
   readonly otherSockets?: readonly { readonly name: string; readonly hosts?: string[]; readonly token: string }[]
+  /** Prepares the API server before the connector starts. */
+  readonly stage?: (apiServer: StagedApiServer, issuer: StagedIssuer) => void
+  /** Puts more files beside the document. */
+  readonly prepare?: (directory: string, apiServer: StagedApiServer) => Promise<void>
+  /** Changes what the document would be; `directory` is where it stands. */
+  readonly adjust?: (document: ConnectorInput, directory: string) => ConnectorInput
 }
 
 /** A whole connector in this process, between a staged issuer and a staged API server, over real TLS. */
@@ -118,16 +124,20 @@ export async function stageSurroundings(options: StagedGatewayOptions = {}): Pro
     mkdtemp(join(tmpdir(), 'postern-staged-')),
     freePorts(3),
   ])
+  options.stage?.(apiServer, issuer)
   const authority = createCertificateAuthority('staged gateway')
   const { cert, key } = authority.issueServer({ hosts: ['127.0.0.1', 'localhost', ...hostsOf(options)] })
   const write = (name: string, text: string): Promise<void> => writeFile(join(directory, name), text, { mode: 0o600 })
+  const document = documentOf({ apiServer, issuer, ports: [port, portalPort, opsPort] }, options)
+  const adjust = options.adjust ?? ((unchanged: ConnectorInput) => unchanged)
+  await options.prepare?.(directory, apiServer)
   await Promise.all([
     write('tls.crt', cert + authority.certificate),
     write('tls.key', key),
     write('token', apiServer.token),
     ...(options.otherSockets ?? []).map(({ name, token }) => write(`token-${name}`, token)),
     write('policy.yaml', options.policy ?? STAGED_POLICY),
-    write('connector.yaml', stringify(documentOf({ apiServer, issuer, ports: [port, portalPort, opsPort] }, options))),
+    write('connector.yaml', stringify(adjust(document, directory))),
   ])
   return {
     apiServer,

@@ -7,6 +7,9 @@ import type { IssuerOptions } from '../../src/identity/issuer-options.ts'
 import type { RawHeaders } from '../../src/kube/raw-headers.ts'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 
+/** An issuer that people sign in at. */
+type SignInIssuer = IssuerOptions & Required<Pick<IssuerOptions, 'client'>>
+
 type Answer = (request: IncomingMessage, response: ServerResponse) => void
 
 /** A key pair of an issuer, and what it publishes of it. */
@@ -48,7 +51,7 @@ export interface StagedIssuer {
   /** Answers in place of what is published, by path. */
   readonly staged: Map<string, Answer>
   /** Options for an authenticator that trusts this issuer. */
-  options(overrides?: Partial<IssuerOptions>): IssuerOptions
+  options(overrides?: Partial<SignInIssuer>): SignInIssuer
   /** A token that ana@example.com would get at `nowMs`, good for 5 minutes. A claim that is undefined is left out. */
   sign(claims?: Record<string, unknown>, how?: SignOptions): Promise<string>
   close(): Promise<void>

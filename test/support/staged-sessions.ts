@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import type { RecordingManifest } from '../../src/audit/recording/recording-manifest.ts'
-import type { RecordingStore } from '../../src/audit/recording/recording-store.ts'
+import type { RecordingStore } from '../../src/audit/recording-store/recording-store.ts'
 import type { SessionFacts } from '../../src/audit/recording/session-facts.ts'
 import type { PortalSession, PortalSessions } from '../../src/portal/portal-session.ts'
 import { finishedManifest, newManifest } from './recordings.ts'

@@ -1,0 +1,117 @@
+import { mkdir, readFile, realpath } from 'node:fs/promises'
+import { basename, dirname, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { replaceFile } from '../client/atomic-file.ts'
+import { ClientError } from '../client/client-error.ts'
+import { checkConnector } from '../config/check-connector.ts'
+import type { ConnectorConfig } from '../config/connector-config.ts'
+import { loadConnectorConfig } from '../config/load-connector-config.ts'
+import { DocumentError } from '../document/document.ts'
+import { EXIT, type ExitCode } from './exit-code.ts'
+import { Systemd } from './systemd.ts'
+import { SYSUSERS, UNIT, USER, renderUnit } from './systemd-unit.ts'
+import { printLine } from './terminal.ts'
+
+export interface ConnectorInstallFlags {
+  readonly config: string
+  readonly root: string
+  readonly start: boolean
+  readonly dryRun: boolean
+}
+
+/** Where the two files are. */
+export const UNIT_FILE = `/etc/systemd/system/${UNIT}`
+export const SYSUSERS_FILE = '/etc/sysusers.d/postern.conf'
+
+const STATE_DIRECTORY = '/var/lib/postern'
+/** Ports below are kept for processes that may have them. */
+const FIRST_FREE_PORT = 1024
+/** What a unit with ProtectHome does not see. */
+const HIDDEN = ['/home/', '/root/', '/run/user/']
+
+/**
+ * Makes a connector a service of this machine: a user, a unit, both only where they are not so already, and starts it.
+ *
+ * @throws DocumentError when the connector could not start with its document; ClientError when there is no systemd.
+ */
+export async function runConnectorInstall(flags: ConnectorInstallFlags): Promise<ExitCode> {
+  const config = resolve(flags.config)
+  const mistakes = await checkConnector(config)
+  if (mistakes.length > 0) throw new DocumentError(mistakes)
+  const unit = renderUnit(await unitOptions(config, await loadConnectorConfig(config)))
+  if (flags.dryRun) {
+    printLine(`# ${SYSUSERS_FILE}`)
+    for (const line of SYSUSERS.trimEnd().split('\n')) printLine(line)
+    printLine(`\n# ${UNIT_FILE}`.trim())
+    for (const line of unit.trimEnd().split('\n')) printLine(line)
+    return EXIT.ok
+  }
+  const systemd = await Systemd.open(flags.root)
+  const newUser = await put(systemd, SYSUSERS_FILE, SYSUSERS)
+  if (newUser) await systemd.makeUsers(basename(SYSUSERS_FILE))
+  const newUnit = await put(systemd, UNIT_FILE, unit)
+  if (systemd.live && newUnit) await systemd.control('daemon-reload')
+  await systemd.control('enable', '--quiet', UNIT)
+  printLine(`The files that the document names, keys too, have to be readable for the user ${USER}`)
+  if (systemd.live && flags.start) {
+    await systemd.control(newUnit ? 'restart' : 'start', UNIT)
+    printLine(`${UNIT} runs; \`postern connector status\` says how it is, \`journalctl -u ${UNIT}\` what it says`)
+  } else {
+    printLine(`${UNIT} starts with the machine`)
+  }
+  return EXIT.ok
+}
+
+async function unitOptions(config: string, document: ConnectorConfig): Promise<Parameters<typeof renderUnit>[0]> {
+  const main = await realpath(
+    fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? 'main.ts' : 'main.js', import.meta.url)),
+  )
+  const node = await realpath(process.execPath)
+  for (const [what, path] of [
+    ['Node.js', node],
+    ['postern', main],
+    ['the document', config],
+  ] as const) {
+    if (HIDDEN.some((directory) => path.startsWith(directory)))
+      throw new ClientError(
+        'BadArgument',
+        `${what} is ${path}, in a home directory, which a service does not see; put it elsewhere, such as /usr/local or /etc/postern`,
+      )
+  }
+  const { listen, limits } = document
+  const ports = [listen.kubernetes, listen.portal, listen.ops].map(({ address }) => address.port)
+  return {
+    command: [node, main],
+    config,
+    drainMs: limits.drainTimeoutMs,
+    writable: writtenDirectories(document).filter((path) => !`${path}/`.startsWith(`${STATE_DIRECTORY}/`)),
+    privilegedPort: ports.some((port) => port > 0 && port < FIRST_FREE_PORT),
+  }
+}
+
+function writtenDirectories({ audit, recordings }: ConnectorConfig): string[] {
+  const store = recordings?.store
+  return [
+    ...(audit.trail.kind === 'directory' ? [audit.trail.path] : []),
+    ...(store === undefined ? [] : [store.kind === 'directory' ? store.path : store.spool]),
+  ]
+}
+
+/** Whether the file was not so before. */
+async function put(systemd: Systemd, path: string, text: string): Promise<boolean> {
+  const place = systemd.path(path)
+  const before = await readFile(place, 'utf8').catch(() => null)
+  if (before === text) {
+    printLine(`${place} is as it should be`)
+    return false
+  }
+  try {
+    await mkdir(dirname(place), { recursive: true })
+    replaceFile(place, text, 0o644)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error)
+    throw new ClientError('BadArgument', `${place} cannot be written (${code}); this needs root`, { cause: error })
+  }
+  printLine(`${place} ${before === null ? 'is written' : 'is replaced'}`)
+  return true
+}

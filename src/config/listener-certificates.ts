@@ -1,0 +1,149 @@
+import { type CertificateFilesList, CertificateWatch } from './certificate-files.ts'
+import type { ConnectorConfig } from './connector-config.ts'
+import type { ServerCertificates } from './server-certificates.ts'
+import { TrialAuthority } from './trial-authority.ts'
+
+const LISTENERS = ['kubernetes', 'portal'] as const
+
+/** A listener that speaks TLS. */
+type ListenerName = (typeof LISTENERS)[number]
+
+/** What an operator has to know of a trial certificate. */
+interface TrialNotice {
+  /** Those without `tls`. */
+  readonly listeners: readonly ListenerName[]
+  /** Path of the authority's certificate. */
+  readonly certificateAuthority: string
+  /** SHA-256 of it. */
+  readonly fingerprint: string
+  /** What makes a person's machine trust it. */
+  readonly command: string
+}
+
+export interface ListenerCertificateEvents {
+  readonly onTrial: (notice: TrialNotice) => void
+  readonly onReplaced: (listener: ListenerName, inForce: ServerCertificates['inForce']) => void
+  readonly onRefused: (listener: ListenerName, problem: string) => void
+  readonly onMended: (listener: ListenerName) => void
+}
+
+/** Null for a listener without files. */
+type Watches = Readonly<Record<ListenerName, CertificateWatch | null>>
+
+/** What both TLS listeners prove their names with, from files that may change or made for a trial. */
+export class ListenerCertificates {
+  readonly kubernetes: ServerCertificates
+  readonly portal: ServerCertificates
+  readonly #watches: Watches
+  readonly #trial: TrialAuthority | null
+
+  private constructor(
+    certificates: Readonly<Record<ListenerName, ServerCertificates>>,
+    watches: Watches,
+    trial: TrialAuthority | null,
+  ) {
+    this.kubernetes = certificates.kubernetes
+    this.portal = certificates.portal
+    this.#watches = watches
+    this.#trial = trial
+  }
+
+  /**
+   * Reads the files, or makes certificates, and keeps them up to date until {@link stop}.
+   *
+   * @param clientAuthorities PEM of authorities whose certificates clients may show to the kubernetes listener; empty asks for none
+   * @throws Error of one phrase
+   */
+  static async open(
+    config: Pick<ConnectorConfig, 'listen' | 'sockets' | 'stateDirectory'>,
+    events: ListenerCertificateEvents,
+    clientAuthorities = '',
+  ): Promise<ListenerCertificates> {
+    const { listen, stateDirectory } = config
+    const authoritiesOf = { kubernetes: clientAuthorities, portal: '' }
+    const watches: Record<ListenerName, CertificateWatch | null> = { kubernetes: null, portal: null }
+    try {
+      for (const listener of LISTENERS) {
+        const { tls } = listen[listener]
+        if (tls !== null) watches[listener] = await watch(listener, tls, authoritiesOf[listener], events)
+      }
+      const withoutTls = LISTENERS.filter((listener) => watches[listener] === null)
+      const trial =
+        withoutTls.length === 0
+          ? null
+          : await TrialAuthority.start({ directory: stateDirectory, hosts: hostsOf(config), now: Date.now })
+      if (trial !== null) events.onTrial(noticeOf(trial, withoutTls, listen.portal.publicURL))
+      const certificatesOf = (listener: ListenerName): ServerCertificates => {
+        const certificates = watches[listener]?.certificates ?? trial?.issue(authoritiesOf[listener])
+        if (certificates === undefined) throw new TypeError(`${listener} has no certificate`)
+        return certificates
+      }
+      const certificates = { kubernetes: certificatesOf('kubernetes'), portal: certificatesOf('portal') }
+      return new ListenerCertificates(certificates, watches, trial)
+    } catch (error) {
+      for (const listener of LISTENERS) await watches[listener]?.stop()
+      throw error
+    }
+  }
+
+  /** For each listener whether its certificates are those of its files and in force; empty when all is well. */
+  problems(): readonly { readonly listener: ListenerName; readonly problem: string }[] {
+    return LISTENERS.map((listener) => ({ listener, problem: this.#problemOf(listener) }))
+  }
+
+  /** Every certificate in force. */
+  list(): readonly { readonly listener: ListenerName; readonly host: string; readonly notAfterMs: number }[] {
+    return LISTENERS.flatMap((listener) =>
+      this[listener].inForce.map(({ hosts, notAfterMs }) => ({ listener, host: hosts[0] ?? '', notAfterMs })),
+    )
+  }
+
+  async stop(): Promise<void> {
+    this.#trial?.stop()
+    for (const listener of LISTENERS) await this.#watches[listener]?.stop()
+  }
+
+  #problemOf(listener: ListenerName): string {
+    const problem = this.#watches[listener]?.problem ?? ''
+    const expired = this[listener].inForce.find(({ notAfterMs }) => notAfterMs < Date.now())
+    if (expired === undefined) return problem
+    const end = `the certificate for ${expired.hosts[0] ?? ''} expired on ${new Date(expired.notAfterMs).toISOString()}`
+    return problem === '' ? end : `${end}; ${problem}`
+  }
+}
+
+function watch(
+  listener: ListenerName,
+  files: CertificateFilesList,
+  clientAuthorities: string,
+  events: ListenerCertificateEvents,
+): Promise<CertificateWatch> {
+  return CertificateWatch.start({
+    files,
+    clientAuthorities,
+    onReplaced: ({ inForce }) => {
+      events.onReplaced(listener, inForce)
+    },
+    onRefused: (problem) => {
+      events.onRefused(listener, problem)
+    },
+    onMended: () => {
+      events.onMended(listener)
+    },
+  })
+}
+
+function noticeOf(
+  { authorityFile, fingerprint }: TrialAuthority,
+  listeners: readonly ListenerName[],
+  portal: string,
+): TrialNotice {
+  const command = `postern client login --portal ${portal} --certificate-authority ${authorityFile}`
+  return { listeners, certificateAuthority: authorityFile, fingerprint, command }
+}
+
+/** Everything that the listeners are called, and what this machine calls itself. */
+function hostsOf({ listen, sockets }: Pick<ConnectorConfig, 'listen' | 'sockets'>): readonly string[] {
+  const named = LISTENERS.map((listener) => new URL(listen[listener].publicURL).hostname.replace(/^\[(.*)\]$/, '$1'))
+  return [...new Set([...named, ...sockets.flatMap(({ hosts }) => hosts), 'localhost', '127.0.0.1', '::1'])]
+}

@@ -1,0 +1,129 @@
+import { constants, X509Certificate } from 'node:crypto'
+import {
+  createSecureContext,
+  type SecureContext,
+  type SecureContextOptions,
+  type Server,
+  type TlsOptions,
+} from 'node:tls'
+
+const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
+
+/** A certificate with its chain behind it, and its private key, both PEM. */
+export interface ServerCertificate {
+  readonly certificate: string
+  readonly key: string
+}
+
+/** At least one; the first is for clients that name no host, or one that no certificate is for. */
+export type ServerCertificateList = readonly [ServerCertificate, ...ServerCertificate[]]
+
+/** What is said of a certificate in force. */
+export interface CertificateInForce {
+  /** Names and addresses that it is for, as it has them. */
+  readonly hosts: readonly string[]
+  /** Milliseconds since the epoch. */
+  readonly notAfterMs: number
+}
+
+interface Entry extends CertificateInForce {
+  readonly chain: string
+  readonly context: SecureContext
+}
+
+/**
+ * The certificates that a TLS server proves its names with, chosen by the name that the client asks for (SNI, RFC 6066
+ * section 3). They can be replaced while it serves: open connections stay as they are, new ones get the new certificates.
+ */
+export class ServerCertificates {
+  #first: ServerCertificate
+  #entries: readonly Entry[]
+  #byName: ReadonlyMap<string, Entry>
+  readonly #clientAuthorities: string
+  #server: Server | null = null
+
+  /**
+   * @param clientAuthorities PEM of those whose clients may show a certificate, which is asked for then and never demanded;
+   * empty asks nobody
+   * @throws Error when OpenSSL does not take one of the certificates
+   */
+  constructor(list: ServerCertificateList, clientAuthorities = '') {
+    this.#clientAuthorities = clientAuthorities
+    this.#first = list[0]
+    this.#entries = list.map((pair) => this.#entryOf(pair))
+    this.#byName = namesOf(this.#entries)
+  }
+
+  /** For the making of the server, which is then told to {@link serve}. TLS 1.2 or later. */
+  get options(): TlsOptions {
+    return {
+      ...this.#contextOptions(this.#first),
+      ...(this.#clientAuthorities !== '' && { requestCert: true, rejectUnauthorized: false }),
+      SNICallback: (name, done) => {
+        done(null, this.#find(name)?.context)
+      },
+    }
+  }
+
+  /** The server that was made with {@link options}. */
+  serve(server: Server): void {
+    this.#server = server
+  }
+
+  /** @throws Error when OpenSSL does not take one of them; all stay as they were then. */
+  replace(list: ServerCertificateList): void {
+    const entries = list.map((pair) => this.#entryOf(pair))
+    this.#server?.setSecureContext(this.#contextOptions(list[0]))
+    this.#first = list[0]
+    this.#entries = entries
+    this.#byName = namesOf(entries)
+  }
+
+  get inForce(): readonly CertificateInForce[] {
+    return this.#entries
+  }
+
+  /** PEM of the self-signed certificate that ends the chain for a host, which clients have to be told of; empty when none does. */
+  authorityFor(host: string): string {
+    const last = (this.#find(host) ?? this.#entries[0])?.chain.match(CERTIFICATE)?.at(-1)
+    if (last === undefined) return ''
+    const certificate = new X509Certificate(last)
+    return certificate.checkIssued(certificate) ? `${last}\n` : ''
+  }
+
+  /** A name goes before a wildcard, which stands for one label (RFC 6125 section 6.4.3). */
+  #find(host: string): Entry | undefined {
+    const name = host.toLowerCase()
+    return this.#byName.get(name) ?? this.#byName.get(name.replace(/^[^.]+/, '*'))
+  }
+
+  #entryOf(pair: ServerCertificate): Entry {
+    const leaf = new X509Certificate(pair.certificate)
+    const hosts = (leaf.subjectAltName ?? '').split(', ').map((name) => name.replace(/^(?:DNS|IP Address):/, ''))
+    return {
+      hosts,
+      notAfterMs: leaf.validToDate.getTime(),
+      chain: pair.certificate,
+      context: createSecureContext(this.#contextOptions(pair)),
+    }
+  }
+
+  #contextOptions({ certificate, key }: ServerCertificate): SecureContextOptions {
+    return {
+      cert: certificate,
+      key,
+      minVersion: 'TLSv1.2',
+      secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
+      ...(this.#clientAuthorities !== '' && { ca: this.#clientAuthorities }),
+    }
+  }
+}
+
+/** The first certificate of several for a name counts. */
+function namesOf(entries: readonly Entry[]): ReadonlyMap<string, Entry> {
+  const byName = new Map<string, Entry>()
+  for (const entry of entries) {
+    for (const host of entry.hosts) if (!byName.has(host.toLowerCase())) byName.set(host.toLowerCase(), entry)
+  }
+  return byName
+}

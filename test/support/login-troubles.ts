@@ -1,0 +1,174 @@
+/** Something that can go wrong for a person who signs in, or whose kubectl asks for a token. */
+interface LoginTrouble {
+  /** What happened, as the table in docs/troubleshooting.md tells it. Markdown. */
+  readonly happened: string
+  /**
+   * The one line on stderr, without `postern: `. The portal is https://postern.example.com, the issuer
+   * https://sso.example.com, the home `~`; `CODE` stands for a code of the operating system.
+   */
+  readonly line: string
+  /** What the line leaves out: who can mend it, and how. Markdown. */
+  readonly more: string
+}
+
+/** The table in docs/troubleshooting.md. test/integration/client-troubles.test.ts brings every row about. */
+export const LOGIN_TROUBLES = {
+  'portal unreachable': {
+    happened: 'The portal does not answer',
+    line: 'https://postern.example.com cannot be reached (CODE); look at the network and try again',
+    more: 'A VPN that is off, or a proxy: `HTTPS_PROXY` and `NO_PROXY` are honoured.',
+  },
+  'portal untrusted': {
+    happened: 'The certificate of the portal is from a private authority',
+    line: "the certificate of postern.example.com is signed by an authority that this machine does not trust (UNABLE_TO_VERIFY_LEAF_SIGNATURE); ask for that authority's certificate",
+    more: 'Then `client login --certificate-authority FILE`. It is kept with the login, so later commands need no flag.',
+  },
+  'no portal': {
+    happened: 'Something else answers there',
+    line: 'https://postern.example.com does not answer as a Postern portal (/.well-known/postern: HTTP 404); look at the address',
+    more: 'The portal has an address of its own, which is not the one that kubectl uses.',
+  },
+  'several issuers': {
+    happened: 'The portal has several issuers, and nobody can be asked which',
+    line: 'name one of the issuers of https://postern.example.com with --issuer: https://other.example.com, https://sso.example.com',
+    more: 'On a terminal it is a question.',
+  },
+  'several portals': {
+    happened: 'You are signed in to several portals, and a command does not know which',
+    line: 'you are signed in to several portals; name one with --portal or POSTERN_PORTAL: https://postern.example.com, https://other.example.com',
+    more: '`export POSTERN_PORTAL=postern.example.com` makes one of them yours. A kubeconfig names its portal itself.',
+  },
+  'issuer unreachable': {
+    happened: 'The identity provider is down',
+    line: 'https://sso.example.com cannot be reached (CODE); look at the network and try again',
+    more: 'kubectl goes on for as long as the ID token holds; a login is not lost by it.',
+  },
+  'issuer broken': {
+    happened: 'The identity provider answers with an error of its own',
+    line: 'https://sso.example.com answered HTTP 503; try again later',
+    more: '',
+  },
+  'another issuer': {
+    happened: 'The identity provider calls itself by another URL',
+    line: 'https://sso.example.com did not answer as OpenID Connect asks (discovered metadata issuer does not match the expected issuer); ask whoever runs it',
+    more: '`identity.issuers[].issuer.url` of the connector has to be what the discovery document says, slash for slash.',
+  },
+  'wrong redirect': {
+    happened:
+      'The browser shows an error of the identity provider, such as an unknown redirect URI, and never comes back; or you closed it',
+    line: 'nobody signed in within 1 s; sign in again, and if https://sso.example.com showed an error, send that to whoever runs it',
+    more: 'Redirect URIs are `http://127.0.0.1:PORT/PATH`, any port and path (RFC 8252). For a provider that wants an exact list: `client.redirectHost`, `redirectPath` and `redirectPorts` of the issuer. `--timeout` waits longer than 3 minutes.',
+  },
+  'client refused': {
+    happened: 'The identity provider does not let the client do this',
+    line: 'https://sso.example.com refused the login: unauthorized_client (no code flow for you); sign in again, or ask whoever runs it',
+    more: 'The client has to be a public (native) one with the authorization code and refresh token grants.',
+  },
+  'scope refused': {
+    happened: 'The identity provider does not know a scope',
+    line: 'https://sso.example.com refused the login: invalid_scope; sign in again, or ask whoever runs it',
+    more: '`client.scopes` of the issuer.',
+  },
+  'consent denied': {
+    happened: 'You, or a rule of your organization, said no',
+    line: 'https://sso.example.com refused the login: access_denied; sign in again, or ask whoever runs it',
+    more: '',
+  },
+  'secret wanted': {
+    happened: 'The client is registered with a secret',
+    line: 'https://sso.example.com answered 401: invalid_client (no secret); client "postern" has to be a public one that may do this: ask whoever runs it',
+    more: 'No secret belongs on a laptop. At Microsoft Entra ID the platform is “Mobile and desktop applications”, and public client flows are allowed.',
+  },
+  'code refused': {
+    happened: 'The code came too late, or twice',
+    line: 'https://sso.example.com answered 400: invalid_grant (code was used); sign in again, or ask whoever runs it',
+    more: '',
+  },
+  'no ID token': {
+    happened: 'The identity provider signs in but gives no ID token',
+    line: 'https://sso.example.com did not answer as OpenID Connect asks ("response" body "id_token" property must be a string); ask whoever runs it',
+    more: '`openid` has to be among `client.scopes`.',
+  },
+  'clock ahead': {
+    happened: 'The clock of this machine is wrong',
+    line: "the ID token of https://sso.example.com is not good at this time: the clock of this machine is about 15 min ahead, or the issuer's is off; set it and sign in again",
+    more: '30 s do not matter. `timedatectl` shows whether the clock is kept.',
+  },
+  'wrong audience': {
+    happened: 'The gateway wants a token for another audience, or one that it cannot map to a name',
+    line: 'https://postern.example.com does not take your login: the token is meant for another audience; ask whoever runs it',
+    more: 'Nothing was kept. `identity.issuers[]` of the connector: `issuer.audiences`, `claimMappings`, `claimValidationRules`.',
+  },
+  'login revoked': {
+    happened: 'The login was revoked at the gateway, and the identity provider lets you in again without a question',
+    line: 'https://postern.example.com does not take your login: this login was revoked by ana@example.com; prove anew who you are, run: postern client login --portal https://postern.example.com --prompt login',
+    more: 'A login that was revoked comes back only with a sign-in that is newer than the revocation.',
+  },
+  'port blocked': {
+    happened: 'Every port that the browser may come back to is in use',
+    line: 'none of the ports PORT of 127.0.0.1 can be listened on (CODE), which are all that the identity provider knows; free one of them and sign in again',
+    more: '`lsof -i :PORT` says who has it: often a login that still waits. More ports: `client.redirectPorts` of the issuer.',
+  },
+  'no device flow': {
+    happened: '`--device` where it is not allowed',
+    line: 'https://postern.example.com does not let people sign in at https://sso.example.com with a code; sign in without --device, or ask whoever runs it',
+    more: '`client.deviceAuthorization: true` of the issuer. It is off until somebody wants it, since a code can be phished.',
+  },
+  'device code expired': {
+    happened: 'The code on the other device was not used in time',
+    line: 'nobody signed in with the code in time; sign in again, and if https://sso.example.com showed an error, send that to whoever runs it',
+    more: '',
+  },
+  'device denied': {
+    happened: 'The code was denied on the other device',
+    line: 'https://sso.example.com refused the login: access_denied; sign in again, or ask whoever runs it',
+    more: '',
+  },
+  'not signed in': {
+    happened: 'There is no login, or its file is damaged',
+    line: 'you are not signed in to https://postern.example.com; run: postern client login --portal https://postern.example.com',
+    more: '`client status` lists all logins, and files that cannot be used.',
+  },
+  'login ended': {
+    happened: 'kubectl, without a terminal: the login was revoked, or is too old',
+    line: 'your login at https://postern.example.com has ended (https://sso.example.com answered 400: invalid_grant (revoked)); run: postern client login --portal https://postern.example.com',
+    more: 'On a terminal with a screen, kubectl opens the browser instead.',
+  },
+  'no ID token at renewal': {
+    happened: 'kubectl: the identity provider renews logins without an ID token',
+    line: 'your login at https://postern.example.com has ended (the identity provider gave no ID token, which its operator has to allow); run: postern client login --portal https://postern.example.com',
+    more: 'Some providers give one only when the refresh request has scope `openid`, or by a setting of the client.',
+  },
+  'issuer unreachable at renewal': {
+    happened: 'kubectl: the identity provider is down, and the ID token has ended',
+    line: 'https://sso.example.com cannot be reached (CODE); look at the network and try again',
+    more: 'The login is kept.',
+  },
+  'nobody signed in': {
+    happened: 'kubectl: a browser was opened less than 30 s ago, and nobody signed in',
+    line: 'your login at https://postern.example.com has ended, and no new one came of it (nobody signed in within 180 s); run: postern client login --portal https://postern.example.com',
+    more: 'Programs that retry would open a browser each time. `interactiveMode: Never` in the kubeconfig keeps kubectl from opening any.',
+  },
+  'cache open to others': {
+    happened: 'The file of a login can be read by others',
+    line: "~/cache/postern/logins/LOGIN is open to other accounts; run: chmod 600 '~/cache/postern/logins/LOGIN'",
+    more: 'Who else could read it? `client logout` makes the refresh token worthless.',
+  },
+  'cache unreadable': {
+    happened: 'The file of a login cannot be read',
+    line: '~/cache/postern/logins/LOGIN cannot be read (CODE); mend that, or keep logins elsewhere with --cache-directory or XDG_CACHE_HOME',
+    more: '`ls -l` tells whose it is: often a `sudo postern` came before.',
+  },
+  'cache unwritable': {
+    happened: 'The place for logins cannot be written',
+    line: '~/cache/postern/logins/PORTAL cannot be written (CODE); mend that, or keep logins elsewhere with --cache-directory or XDG_CACHE_HOME',
+    more: 'A full disk, a home that is read-only, or somebody else’s directory.',
+  },
+  'another version': {
+    happened: 'kubectl: the exec entry of the kubeconfig has an old version',
+    line: 'kubectl asks for a credential in version "client.authentication.k8s.io/v1alpha1"; set the apiVersion of the exec entry in the kubeconfig to client.authentication.k8s.io/v1 or client.authentication.k8s.io/v1beta1',
+    more: '`client kubeconfig set` writes it right.',
+  },
+} as const satisfies Readonly<Record<string, LoginTrouble>>
+
+export type LoginTroubleName = keyof typeof LOGIN_TROUBLES
