@@ -80,9 +80,9 @@ class MemoryStore implements RecordingStore {
     this.fail = onFailure
     this.drain = onDrain
     return Promise.resolve({
-      append: (line: string) => {
+      append: (line: string | Uint8Array) => {
         this.lineBytes += line.length
-        if (this.keepsLines) this.lines.push(line)
+        if (this.keepsLines) this.lines.push(Buffer.from(line as string).toString())
         return this.takes
       },
       finish: (manifest: RecordingManifest) => {

@@ -12,6 +12,7 @@ import type { RecordingStore, RecordingWriter } from './recording-store.ts'
 import { cannotBeKept, failurePhrase, isDiskFull, isSystemError } from './storage-failure.ts'
 import { lockDirectory } from './store-lock.ts'
 import { Turns } from './turns.ts'
+import { PartPool } from './waiting-bytes.ts'
 
 /** Syncs under way at a time, of the four threads that the process has for files. */
 const MAX_SYNCS = 2
@@ -68,6 +69,7 @@ export class DirectoryStore implements RecordingArchive {
   readonly #lock: Disposable
   readonly #reader: RecordingDirectory
   readonly #syncs = new Turns(MAX_SYNCS)
+  readonly #parts = new PartPool()
   readonly #underWay = new Map<string, UnderWay>()
   /** Failed ones, to be closed when the disk can be written again. */
   readonly #cutOff = new Map<string, CutOff>()
@@ -208,7 +210,7 @@ export class DirectoryStore implements RecordingArchive {
       const stored = await this.#stored(manifest)
       await writeManifestFile(directory, stored)
       const encryption = this.#encryptTo === null ? null : new SegmentEncryption(manifest.session.id, this.#encryptTo)
-      const file = await RecordingFile.create(join(directory, castFile(stored)), encryption, this.#syncs, {
+      const file = await RecordingFile.create(join(directory, castFile(stored)), encryption, this.#syncs, this.#parts, {
         refusal: () => this.#full,
         onWritten: (byteLength) => {
           this.#storedBytes += byteLength

@@ -4,15 +4,16 @@ import { ChunkHashes } from './chunk-hashes.ts'
 import type { SegmentEncryption } from './encryption.ts'
 import type { RecordedChunk } from '../recording/recording-manifest.ts'
 import type { Turns } from './turns.ts'
+import { type PartPool, WaitingBytes } from './waiting-bytes.ts'
 
-/** Characters waiting from which on the recorder is asked to pause. */
-const HIGH_WATER_CHARS = 1024 * 1024
-/** Characters waiting at which it may go on. */
-const LOW_WATER_CHARS = 256 * 1024
-/** Characters waiting that no recorder which pauses gets to: the recording fails rather than fill the memory. */
-const MAX_WAITING_CHARS = 16 * 1024 * 1024
-/** Characters that are written at once rather than later, and together. */
-const WRITE_CHARS = 256 * 1024
+/** Bytes waiting from which on the recorder is asked to pause. */
+const HIGH_WATER_BYTES = 1024 * 1024
+/** Bytes waiting at which it may go on. */
+const LOW_WATER_BYTES = 256 * 1024
+/** Bytes waiting that no recorder which pauses gets to: the recording fails rather than fill the memory. */
+const MAX_WAITING_BYTES = 16 * 1024 * 1024
+/** Bytes that are written at once rather than later, and together. */
+const WRITE_BYTES = 256 * 1024
 /** What was appended is written this much later at most, in milliseconds. */
 const WRITE_AFTER_MS = 200
 /** What was written is asked of the disk this much later at most, in milliseconds; the disk takes its time on top. */
@@ -40,8 +41,7 @@ export class RecordingFile {
   readonly #syncs: Turns
   readonly #events: RecordingFileEvents
   readonly #hashes = new ChunkHashes()
-  #waiting: string[] = []
-  #waitingChars = 0
+  readonly #waiting: WaitingBytes
   #backlogged = false
   #writing: Promise<void> | null = null
   #syncing: Promise<void> | null = null
@@ -58,11 +58,13 @@ export class RecordingFile {
     file: FileHandle,
     encryption: SegmentEncryption | null,
     syncs: Turns,
+    parts: PartPool,
     events: RecordingFileEvents,
   ) {
     this.#file = file
     this.#encryption = encryption
     this.#syncs = syncs
+    this.#waiting = new WaitingBytes(parts)
     this.#events = events
   }
 
@@ -75,11 +77,12 @@ export class RecordingFile {
     path: string,
     encryption: SegmentEncryption | null,
     syncs: Turns,
+    parts: PartPool,
     events: RecordingFileEvents,
   ): Promise<RecordingFile> {
     const { O_WRONLY, O_APPEND, O_CREAT, O_EXCL } = constants
     const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL, 0o600)
-    const recording = new RecordingFile(file, encryption, syncs, events)
+    const recording = new RecordingFile(file, encryption, syncs, parts, events)
     try {
       if (encryption !== null) await recording.#write(await encryption.keyLine())
     } catch (error) {
@@ -90,17 +93,16 @@ export class RecordingFile {
   }
 
   /** See `RecordingWriter.append`. */
-  append(lines: string): boolean {
-    if (this.#failure !== null || this.#ending || lines === '') return true
-    this.#waiting.push(lines)
-    this.#waitingChars += lines.length
-    if (this.#waitingChars > MAX_WAITING_CHARS) {
+  append(lines: string | Uint8Array): boolean {
+    if (this.#failure !== null || this.#ending || lines.length === 0) return true
+    this.#waiting.add(lines)
+    if (this.#waiting.byteLength > MAX_WAITING_BYTES) {
       this.#fail(new Error('more of the recording is waiting for the disk than may'))
       return true
     }
-    if (this.#waitingChars >= WRITE_CHARS) this.#startWriting()
+    if (this.#waiting.byteLength >= WRITE_BYTES) this.#startWriting()
     else if (this.#writing === null) this.#writeTimer ??= setTimeout(this.#startWriting, WRITE_AFTER_MS)
-    this.#backlogged ||= this.#waitingChars >= HIGH_WATER_CHARS
+    this.#backlogged ||= this.#waiting.byteLength >= HIGH_WATER_BYTES
     return !this.#backlogged
   }
 
@@ -151,30 +153,20 @@ export class RecordingFile {
         this.#writing = null
         this.#scheduleSync()
         // Appended after the last look at what waits.
-        if (this.#waiting.length > 0) this.#startWriting()
+        if (this.#waiting.byteLength > 0) this.#startWriting()
       })
   }
 
   async #writeWaiting(): Promise<void> {
-    while (this.#waiting.length > 0) {
+    while (this.#waiting.byteLength > 0) {
       const refusal = this.#events.refusal()
       if (refusal !== null) throw refusal
-      const { text, count } = this.#nextPart()
-      const bytes = Buffer.from(text)
-      await this.#write(this.#encryption === null ? bytes : this.#encryption.segmentLine(bytes, false))
+      await this.#waiting.next((bytes) =>
+        this.#write(this.#encryption === null ? bytes : this.#encryption.segmentLine(bytes, false)),
+      )
       if (this.#stopped()) return
-      this.#waiting.splice(0, count)
-      this.#waitingChars -= text.length
-      if (this.#waitingChars <= LOW_WATER_CHARS) this.#drain()
+      if (this.#waiting.byteLength <= LOW_WATER_BYTES) this.#drain()
     }
-  }
-
-  #nextPart(): { text: string; count: number } {
-    let count = 0
-    for (let chars = 0; count < this.#waiting.length && chars < WRITE_CHARS; count += 1) {
-      chars += this.#waiting[count]?.length ?? 0
-    }
-    return { text: this.#waiting.slice(0, count).join(''), count }
   }
 
   async #write(bytes: Buffer): Promise<void> {
@@ -224,8 +216,7 @@ export class RecordingFile {
     if (this.#failure !== null) return
     this.#failure = error
     this.#stopTimers()
-    this.#waiting = []
-    this.#waitingChars = 0
+    this.#waiting.clear()
     this.#closing = this.#closeFailed()
     if (!this.#ending) this.#events.onFailure(error)
     // Whoever goes on without a recording must not wait for one.

@@ -28,10 +28,10 @@ export interface RecordingStore {
 /** A recording under way. */
 export interface RecordingWriter {
   /**
-   * Appends lines of the asciicast, each with its newline; they are kept at most one second later. Returns false when
+   * Appends lines of the asciicast, each with its newline, as text or UTF-8 whose memory is not kept; they are kept at most one second later. Returns false when
    * more waits than may: append no more before the drain. After a failure it does nothing.
    */
-  append(lines: string): boolean
+  append(lines: string | Uint8Array): boolean
   /**
    * Keeps what was appended and the manifest's last form, to which the chunk hashes are added here. Resolves to the
    * `sha256:…` of the manifest's bytes.

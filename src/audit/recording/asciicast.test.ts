@@ -36,7 +36,7 @@ test('text of any kind is one line of JSON that reads back as it was', () => {
     fc.property(text, fc.nat(7), (written, offset) => {
       // Views of any alignment.
       const bytes = Buffer.concat([Buffer.alloc(offset), Buffer.from(written)]).subarray(offset)
-      const line = renderer.render(1500, 'o', bytes)
+      const line = Buffer.from(renderer.render(1500, 'o', bytes)).toString()
       expect(line.indexOf('\n')).toBe(line.length - 1)
       expect(JSON.parse(line)).toEqual([0.0015, 'o', bytes.toString()])
     }),
@@ -46,5 +46,7 @@ test('text of any kind is one line of JSON that reads back as it was', () => {
 
 test('text is escaped as JSON.stringify does', () => {
   const all = Buffer.from(Array.from({ length: 128 }, (_, i) => i))
-  expect(new TextEventRenderer().render(0, 'o', all)).toBe(`[0.000000,"o",${JSON.stringify(all.toString())}]\n`)
+  expect(Buffer.from(new TextEventRenderer().render(0, 'o', all)).toString()).toBe(
+    `[0.000000,"o",${JSON.stringify(all.toString())}]\n`,
+  )
 })

@@ -1,4 +1,3 @@
-import { isAscii } from 'node:buffer'
 import type { TerminalSize } from './terminal-size.ts'
 
 /**
@@ -49,22 +48,23 @@ const SHORT_ESCAPES = Uint8Array.from({ length: 0x80 }, (_, byte) => {
 })
 
 /**
- * Renders events of text, which may be gigabytes: about twice as fast as `JSON.stringify`, as it looks at eight bytes
+ * Renders events of text, which may be gigabytes: about twice as fast as `JSON.stringify`, as it looks at four bytes
  * at a time and copies them when none has to be escaped.
  */
 export class TextEventRenderer {
   #line = Buffer.alloc(0)
   #view = new DataView(this.#line.buffer)
 
-  /** The text is valid UTF-8 of at most {@link MAX_EVENT_BYTES}. Returns the line with its newline. */
-  render(atMicros: number, code: EventCode, text: Uint8Array): string {
+  /** The text is valid UTF-8 of at most {@link MAX_EVENT_BYTES}. Returns the line with its newline as UTF-8 that is valid
+   * until the next call. */
+  render(atMicros: number, code: EventCode, text: Uint8Array): Uint8Array {
     const head = `[${renderTime(atMicros)},"${code}","`
     this.#reserve(head.length + text.length * MAX_ESCAPED_BYTES + 3)
     const line = this.#line
     let end = line.write(head, 'latin1')
     end = escapeInto(this.#view, end, text)
     end += line.write('"]\n', end, 'latin1')
-    return line.toString(isAscii(text) ? 'latin1' : 'utf8', 0, end)
+    return line.subarray(0, end)
   }
 
   #reserve(byteLength: number): void {
@@ -78,18 +78,21 @@ export class TextEventRenderer {
 /** Writes the escaped form of the text from `at` on. Returns where it ends. */
 function escapeInto(target: DataView, at: number, text: Uint8Array): number {
   const source = new DataView(text.buffer, text.byteOffset, text.byteLength)
-  const lastPair = text.length - 8
+  const lastWord = text.length - 4
   let end = at
   let i = 0
-  for (; i <= lastPair; i += 8) {
+  while (i <= lastWord) {
     const word = source.getInt32(i, true)
-    const next = source.getInt32(i + 4, true)
-    if ((specialBytes(word) | specialBytes(next)) === 0) {
-      target.setInt32(end, word, true)
-      target.setInt32(end + 4, next, true)
-      end += 8
+    const special = specialBytes(word)
+    // What stands behind the first special byte is written over.
+    target.setInt32(end, word, true)
+    if (special === 0) {
+      end += 4
+      i += 4
     } else {
-      for (let k = i; k < i + 8; k++) end = escapeByte(target, end, source.getUint8(k))
+      const before = (31 - Math.clz32(special & -special)) >> 3
+      end = escapeByte(target, end + before, source.getUint8(i + before))
+      i += before + 1
     }
   }
   for (; i < text.length; i++) end = escapeByte(target, end, source.getUint8(i))

@@ -8,15 +8,15 @@ import {
 } from './asciicast.ts'
 import { DEFAULT_TERMINAL_SIZE, type TerminalSize } from './terminal-size.ts'
 
-/** Characters of lines that wait for the store; the relay pauses long before. */
-const MAX_WAITING_CHARS = 16 * 1024 * 1024
+/** Characters or bytes of lines that wait for the store; the relay pauses long before. */
+const MAX_WAITING_LENGTH = 16 * 1024 * 1024
 
 /** Told each line of an asciicast; null at its end. */
 export type CastFollower = (line: string | null) => void
 
 export interface CastOptions {
   /** Keeps a line; false when no more may come before {@link CastWriter.drained}. */
-  readonly append: (line: string) => boolean
+  readonly append: (line: string | Uint8Array) => boolean
   readonly startedAtMs: number
   readonly title: string
   readonly command: string
@@ -35,8 +35,8 @@ export class CastWriter {
   #header = ''
   #size = DEFAULT_TERMINAL_SIZE
   #lastMicros = 0
-  #waiting: string[] = []
-  #waitingChars = 0
+  #waiting: (string | Uint8Array)[] = []
+  #waitingLength = 0
   #blocked = false
   #ended = false
 
@@ -101,7 +101,7 @@ export class CastWriter {
     while (!this.#isBlocked()) {
       const line = this.#waiting.shift()
       if (line === undefined) return
-      this.#waitingChars -= line.length
+      this.#waitingLength -= line.length
       this.#append(line)
     }
   }
@@ -116,17 +116,21 @@ export class CastWriter {
     this.#followers.clear()
   }
 
-  #write(line: string): void {
+  /** The bytes' memory is not kept. */
+  #write(line: string | Uint8Array): void {
     if (this.#ended) return
-    for (const follower of this.#followers) this.#tell(follower, line)
+    if (this.#followers.size > 0) {
+      const text = typeof line === 'string' ? line : Buffer.from(line).toString()
+      for (const follower of this.#followers) this.#tell(follower, text)
+    }
     if (!this.#blocked) {
       this.#append(line)
       return
     }
-    if (this.#waitingChars > MAX_WAITING_CHARS) return
-    this.#waiting.push(line)
-    this.#waitingChars += line.length
-    if (this.#waitingChars > MAX_WAITING_CHARS) this.#options.onOverflow()
+    if (this.#waitingLength > MAX_WAITING_LENGTH) return
+    this.#waiting.push(typeof line === 'string' ? line : Buffer.from(line))
+    this.#waitingLength += line.length
+    if (this.#waitingLength > MAX_WAITING_LENGTH) this.#options.onOverflow()
   }
 
   #tell(follower: CastFollower, line: string | null): void {
@@ -138,7 +142,7 @@ export class CastWriter {
     }
   }
 
-  #append(line: string): void {
+  #append(line: string | Uint8Array): void {
     if (!this.#options.append(line)) this.#blocked = true
   }
 

@@ -26,8 +26,8 @@ class StagedStore implements RecordingStore {
     this.fail = onFailure
     this.drain = onDrain
     return Promise.resolve({
-      append: (lines: string) => {
-        this.lines.push(lines)
+      append: (lines: string | Uint8Array) => {
+        this.lines.push(Buffer.from(lines as string).toString())
         return this.takes
       },
       finish: (last: RecordingManifest) => {
