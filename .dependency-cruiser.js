@@ -37,7 +37,7 @@ export default {
     {
       name: 'only-app-and-cli-see-config',
       severity: 'error',
-      from: { path: '^src/', pathNot: ['^src/(config|cli)/', '^src/app[.]ts$', '[.]test(-d)?[.]ts$'] },
+      from: { path: '^src/', pathNot: ['^src/(config|cli|app)/', '^src/app[.]ts$', '[.]test(-d)?[.]ts$'] },
       to: { path: room('config') },
     },
     {
@@ -45,6 +45,18 @@ export default {
       severity: 'error',
       from: { path: '^src/', pathNot: ['^src/cli/', '[.]test(-d)?[.]ts$'] },
       to: { path: '^src/app[.]ts$' },
+    },
+    {
+      name: 'only-app-sees-its-parts',
+      severity: 'error',
+      from: { path: '^src/', pathNot: ['^src/app/', '^src/app[.]ts$'] },
+      to: { path: '^src/app/' },
+    },
+    {
+      name: 'parts-of-app-do-not-see-the-cli',
+      severity: 'error',
+      from: { path: '^src/app/' },
+      to: { path: ['^src/(cli|client)/', '^src/app[.]ts$'] },
     },
     {
       name: 'src-stands-alone',

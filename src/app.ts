@@ -1,59 +1,33 @@
 import type { Server as HttpServer } from 'node:http'
-import { type Server as HttpsServer, createServer } from 'node:https'
+import type { Server as HttpsServer } from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { AuditSink } from './audit/audit-sink.ts'
 import { AuditTrail } from './audit/audit-trail.ts'
 import { openFileSink } from './audit/file-sink.ts'
-import { loadPublicKey } from './audit/recording-store/encryption.ts'
-import { type RecordingStorage, openRecordingStore } from './audit/recording-store/open-recording-store.ts'
-import { openRecorder } from './audit/recording/recorder.ts'
-import type { RecordingStore } from './audit/recording-store/recording-store.ts'
 import { createStreamSink } from './audit/stream-sink.ts'
-import type {
-  ConnectorConfig,
-  RecordingsConfig,
-  SecretText,
-  ServerCredentialConfig,
-  SocketConfig,
-  UpstreamConfig,
-} from './config/connector-config.ts'
-import { type ListenerCertificateEvents, ListenerCertificates } from './config/listener-certificates.ts'
-import { PolicyObjectWatch } from './config/policy-object-watch.ts'
+import type { ConnectorConfig } from './config/connector-config.ts'
 import { PolicyWatch } from './config/policy-watch.ts'
 import { createAddressMatcher } from './document/address-range.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { KubernetesListener } from './gateway/kubernetes-listener.ts'
-import type { LiveSession, LiveStreams } from './gateway/live-streams.ts'
 import { GatewayMetrics } from './gateway/metrics.ts'
 import { type ReadinessCheck, createOpsServer } from './gateway/ops-server.ts'
-import type { Recordings } from './gateway/recordings.ts'
-import { endedByOperator } from './gateway/session-endings.ts'
-import { type Socket, SocketTable } from './gateway/socket-table.ts'
+import { SocketTable } from './gateway/socket-table.ts'
 import { UpstreamHealth } from './gateway/upstream-health.ts'
 import { type OpenedLogins, openLogins } from './identity/logins/open-logins.ts'
-import type { Logins } from './identity/logins/logins.ts'
-import { type IssuerOptions, signInParameters } from './identity/issuer-options.ts'
-import { type OidcAuthenticator, createAuthenticator } from './identity/oidc-authenticator.ts'
-import type { ServiceAccountsOptions } from './identity/service-accounts.ts'
-import { StatusError } from './kube/status.ts'
+import { createAuthenticator } from './identity/oidc-authenticator.ts'
 import { PolicyInForce } from './policy/policy-in-force.ts'
 import { type Policy, joinPolicies } from './policy/policy-set.ts'
-import type { PolicyObjectsStatus } from './policy/policy-status.ts'
-import type { PortalIssuer } from './portal/discovery.ts'
-import type { createPortal } from './portal/portal.ts'
-import type { PortalSession, PortalSessions } from './portal/portal-session.ts'
-import type { PortalSocket } from './portal/sockets.ts'
 import type { ListenAddress } from './document/listen-address.ts'
-import type { Endpoint, EndpointParts, Text } from './upstream/endpoint.ts'
-import { loadInCluster } from './upstream/in-cluster.ts'
-import { loadKubeconfig } from './upstream/kubeconfig.ts'
-import { postObject } from './upstream/json-request.ts'
-import { ReloadedUpstream, type ReloadedUpstreamOptions } from './upstream/reloaded-upstream.ts'
-import type { FilesRead } from './upstream/small-file.ts'
-import { loadStaticServer } from './upstream/static-server.ts'
-import type { Upstream } from './upstream/upstream.ts'
+import { openCertificates } from './app/certificates.ts'
+import { describeFailure } from './app/describe-failure.ts'
+import { firstLine } from './app/first-line.ts'
+import { createPolicyObjectWatch, policyObjectsCheck } from './app/policy-objects.ts'
+import { createPortalServer } from './app/portal-server.ts'
+import { openRecordings } from './app/recordings.ts'
+import { openSockets, serviceAccounts, upstreamEvents } from './app/sockets.ts'
 
 /** A connector that was put together. */
 export interface App {
@@ -109,12 +83,14 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
   )
   // Null until they are known.
   let fromObjects = (): readonly Policy[] | null => (config.policyObjects === null ? [] : null)
+  // Files may change before there is a gateway.
+  let endWithdrawn = (): void => undefined
   const applyPolicies = (): void => {
     const others = fromObjects()
     if (others === null) return
     const joined = joinPolicies(fromFiles, others)
     if (!policy.replace(joined)) return
-    gateway.applyRevision()
+    endWithdrawn()
     log.info({ revision: joined.revision }, 'policy.replaced')
   }
   const health = new Map<string, UpstreamHealth>()
@@ -155,6 +131,9 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
       health.get(socket)?.suspect()
     },
   })
+  endWithdrawn = () => {
+    gateway.applyRevision()
+  }
   metrics.observe(sockets, gateway.streams)
   if (kept !== null) metrics.observeRecordings(() => kept.store.writable)
   const objects = createPolicyObjectWatch(config.policyObjects, sockets, applyPolicies, log)
@@ -228,6 +207,8 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
           portal: await listenOn(portal, listen.portal.address),
           ops: await listenOn(ops, listen.ops.address),
         }
+        if (config.loginsDirectory === null)
+          log.warn('logins.unkept: a restart forgets which logins were revoked; give the document a stateDirectory')
         for (const asked of health.values()) void asked.start()
         objects?.start()
         return addresses
@@ -244,252 +225,10 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
   }
 }
 
-function createPortalServer(
-  { listen, identity, sockets }: ConnectorConfig,
-  {
-    authenticator,
-    policy,
-    trail,
-    gateway,
-    recordings,
-    logins,
-    certificates,
-    log,
-  }: {
-    readonly authenticator: OidcAuthenticator
-    readonly policy: PolicyInForce
-    readonly trail: AuditTrail
-    readonly gateway: Gateway
-    readonly recordings: RecordingStore | null
-    readonly logins: Logins
-    readonly certificates: ListenerCertificates
-    readonly log: Logger
-  },
-): HttpsServer {
-  const { publicURL } = listen.kubernetes
-  const { hostname } = new URL(publicURL)
-  const privateAuthority = (): string => certificates.kubernetes.authorityFor(hostname)
-  const handler = loadedOnDemand(async () => {
-    const { createPortal: create } = await import('./portal/portal.ts')
-    return create({
-      publicURL: listen.portal.publicURL,
-      kubernetes: {
-        publicURL,
-        get certificateAuthority() {
-          return privateAuthority()
-        },
-      },
-      issuers: identity.issuers.flatMap(portalIssuers),
-      authenticator,
-      sockets: () => sockets.map((socket) => portalSocket(socket, publicURL, privateAuthority())),
-      mayReach: (subject, socket) => policy.authorizer.summary(subject, socket),
-      isTrustedProxy: createAddressMatcher(listen.portal.trustedProxies),
-      sessions: portalSessions(gateway.streams),
-      recordings,
-      logins,
-      authorize: (attributes) => policy.authorizer.authorize(attributes),
-      trail,
-      report: (error) => {
-        log.error(describeFailure(error), 'portal.failed')
-      },
-    })
-  })
-  const server = createServer(certificates.portal.options, handler)
-  certificates.portal.serve(server)
-  return server
-}
-
-function portalSessions(streams: LiveStreams): PortalSessions {
-  const shown = (session: LiveSession): PortalSession => ({
-    facts: session.facts,
-    lastActivityAtMs: session.lastActivityAtMs,
-    sentBytes: session.sentBytes,
-    receivedBytes: session.receivedBytes,
-    recorded: session.recorded,
-    end(reason) {
-      session.end(endedByOperator(reason))
-    },
-    follow: (listener) => session.follow(listener),
-  })
-  return {
-    list: () => [...streams.sessions.values()].map(shown),
-    find(id) {
-      const session = streams.sessions.get(id)
-      return session === undefined ? undefined : shown(session)
-    },
-  }
-}
-
-async function openRecordings(
-  { store: kept, publicKeyFile, maxAgeMs, maxBytes, maskInput }: RecordingsConfig,
-  log: Logger,
-): Promise<{ readonly store: RecordingStore; readonly recordings: Recordings }> {
-  const store = await openRecordingStore({
-    storage: recordingStorage(kept),
-    encryptTo: publicKeyFile === null ? null : await loadPublicKey(publicKeyFile),
-    retention: { maxAgeMs, maxBytes },
-    events: {
-      onProblem(error) {
-        log.error(describeFailure(error), 'recordings.failed')
-      },
-      onInterrupted({ session }, hash) {
-        log.warn({ session: session.id, auditId: session.auditId, manifest: hash }, 'recording.interrupted')
-      },
-      onDeleted(session, reason) {
-        log.info({ session, reason }, 'recording.deleted')
-      },
-    },
-  })
-  const maskPatterns = maskInput.map((pattern) => new RegExp(pattern, 'gu'))
-  const recordings: Recordings = {
-    get writable() {
-      return store.writable
-    },
-    open: (facts, input, events) => openRecorder({ store, facts, input, maskPatterns, ...events }),
-    async discard(id) {
-      try {
-        await store.remove(id)
-      } catch (error) {
-        log.error(describeFailure(error), 'recordings.failed')
-      }
-    },
-  }
-  return { store, recordings }
-}
-
 function openKeptLogins({ loginsDirectory }: ConnectorConfig, log: Logger): Promise<OpenedLogins> {
-  if (loginsDirectory === null) {
-    log.warn({}, 'logins.unkept: a restart forgets which logins were revoked; give the document a stateDirectory')
-  }
   return openLogins(loginsDirectory, (error) => {
     log.error(describeFailure(error), 'logins.failed')
   })
-}
-
-function recordingStorage(store: RecordingsConfig['store']): RecordingStorage {
-  if (store.kind === 'directory') return { kind: 'directory', directory: store.path }
-  const { bucket, prefix, region, endpoint = null, forcePathStyle, spool, maxSpoolBytes } = store
-  return {
-    kind: 's3',
-    location: { bucket, prefix, region, endpoint, forcePathStyle, serverSideEncryption: null },
-    spool: { directory: spool, maxBytes: maxSpoolBytes },
-  }
-}
-
-type UpstreamEvents = Omit<ReloadedUpstreamOptions, 'load'>
-
-/** What the log says of a socket whose credentials, authorities or address change. */
-function upstreamEvents(socket: string, health: ReadonlyMap<string, UpstreamHealth>, log: Logger): UpstreamEvents {
-  return {
-    onReloaded() {
-      log.info({ socket }, 'upstream.reloaded')
-      health.get(socket)?.suspect()
-    },
-    onRefused(problem) {
-      log.error({ socket, error: problem }, 'upstream.refused')
-    },
-    onMended() {
-      log.info({ socket }, 'upstream.mended')
-    },
-  }
-}
-
-async function openSockets(
-  configs: readonly SocketConfig[],
-  owned: AsyncDisposableStack,
-  eventsOf: (socket: string) => UpstreamEvents,
-): Promise<Socket[]> {
-  const opened: Socket[] = []
-  for (const { name, hosts, forwardAs, recording, upstream: config } of configs) {
-    const upstream = await openUpstream(config, eventsOf(name))
-    owned.defer(() => {
-      upstream.close()
-    })
-    opened.push({ name, hosts, forwardAs, upstream, recordSessions: recording.sessions, recordInput: recording.input })
-  }
-  return opened
-}
-
-async function openUpstream(config: UpstreamConfig, events: UpstreamEvents): Promise<Upstream> {
-  if (config.kind !== 'eks') {
-    return ReloadedUpstream.open({ load: (files) => loadEndpoint(config, files), ...events })
-  }
-  // With it comes the AWS SDK: a tenth of a second and 5 MB.
-  const { EksUpstream } = await import('./upstream/eks/eks-upstream.ts')
-  return EksUpstream.open(config)
-}
-
-function loadEndpoint(
-  upstream: Exclude<UpstreamConfig, { readonly kind: 'eks' }>,
-  files: FilesRead,
-): Promise<Endpoint> {
-  switch (upstream.kind) {
-    case 'kubeconfig':
-      return loadKubeconfig(upstream, files)
-    case 'inCluster':
-      return loadInCluster(process.env, undefined, files)
-    case 'server': {
-      const { url, certificateAuthority, tlsServerName, credential } = upstream
-      const parts = { server: url, certificateAuthority, tlsServerName, ...credentialParts(credential) }
-      return loadStaticServer(parts, files)
-    }
-  }
-}
-
-function credentialParts(credential: ServerCredentialConfig): Pick<EndpointParts, 'token' | 'clientCertificate'> {
-  switch (credential.kind) {
-    case 'token':
-      return { token: { value: credential.value.reveal() } }
-    case 'tokenFile':
-      return { token: { file: credential.file } }
-    case 'clientCertificate': {
-      const { certificate, key } = credential
-      return { clientCertificate: { certificate: revealed(certificate), key: revealed(key) } }
-    }
-  }
-}
-
-function revealed(text: SecretText): Text {
-  return 'file' in text ? text : { value: text.value.reveal() }
-}
-
-function createPolicyObjectWatch(
-  config: ConnectorConfig['policyObjects'],
-  sockets: SocketTable,
-  onChange: () => void,
-  log: Logger,
-): PolicyObjectWatch | null {
-  if (config === null) return null
-  const upstream = [...sockets.sockets].find(({ name }) => name === config.socket)?.upstream
-  if (upstream === undefined) throw new TypeError(`there is no socket ${config.socket}`)
-  return new PolicyObjectWatch({
-    ...config,
-    upstream,
-    onChange,
-    onState({ socket, known, staleSince, problem, count }) {
-      if (staleSince === null) log.info({ socket, known, count }, 'policy.objects.current')
-      else log.warn({ socket, known, staleSince, problem }, 'policy.objects.stale')
-    },
-    onRefused({ name, reason, mistakes, inForce }) {
-      log.warn({ object: name, reason, mistakes, inForce }, 'policy.object.refused')
-    },
-    onConditionProblem(problem) {
-      if (problem === '') log.info('policy.objects.conditions.written')
-      else log.warn({ problem }, 'policy.objects.conditions.unwritten')
-    },
-  })
-}
-
-function policyObjectsCheck({ known, staleSince, problem, refused }: PolicyObjectsStatus): ReadinessCheck {
-  const reasons = [
-    ...(staleSince === null ? [] : [`not read since ${staleSince}: ${problem}`]),
-    ...(refused.length === 0 ? [] : [`${refused.length} are not accepted as they are; the first: ${refused[0] ?? ''}`]),
-  ]
-  return {
-    name: 'policy-objects',
-    ready: known,
-    reason: firstLine(reasons.join('; ')) || (known ? '' : 'not read yet'),
-  }
 }
 
 function openSink({ audit }: ConnectorConfig, log: Logger): Promise<AuditSink> {
@@ -497,88 +236,6 @@ function openSink({ audit }: ConnectorConfig, log: Logger): Promise<AuditSink> {
   return openFileSink(audit.trail.path, (error) => {
     log.error(describeFailure(error), 'audit.failed')
   })
-}
-
-/** Of the cluster that a socket leads to, which is asked with the connector's own credential there. */
-function serviceAccounts(
-  options: Omit<ServiceAccountsOptions, 'review'>,
-  sockets: SocketTable,
-): ServiceAccountsOptions {
-  const upstream = [...sockets.sockets].find(({ name }) => name === options.socket)?.upstream
-  if (upstream === undefined) throw new TypeError(`there is no socket ${options.socket}`)
-  return {
-    ...options,
-    review: (request, signal) => postObject(upstream, '/apis/authentication.k8s.io/v1/tokenreviews', request, signal),
-  }
-}
-
-function openCertificates(config: ConnectorConfig, log: Logger): Promise<ListenerCertificates> {
-  const events: ListenerCertificateEvents = {
-    onTrial(notice) {
-      log.warn(notice, 'certificate.trial: nobody vouches for it; give listeners without it a certificate under tls')
-    },
-    onReplaced(listener, inForce) {
-      const ends = inForce.map(({ notAfterMs }) => new Date(notAfterMs).toISOString())
-      log.info({ listener, ends }, 'certificate.replaced')
-    },
-    onRefused(listener, problem) {
-      log.error({ listener, error: problem }, 'certificate.refused')
-    },
-    onMended(listener) {
-      log.info({ listener }, 'certificate.mended')
-    },
-  }
-  return ListenerCertificates.open(config, events, config.identity.clientCertificates?.authorities)
-}
-
-/** None for an issuer that nobody signs in at with the command line. */
-function portalIssuers(options: IssuerOptions): PortalIssuer[] {
-  const parameters = signInParameters(options)
-  if (parameters === undefined) return []
-  const { issuer, clientId, scopes, certificateAuthority = '' } = parameters
-  return [{ url: issuer, clientID: clientId, scopes, certificateAuthority, flows: options.client ?? {} }]
-}
-
-function portalSocket(
-  { name, recording }: SocketConfig,
-  publicURL: string,
-  certificateAuthority: string,
-): PortalSocket {
-  return {
-    name,
-    url: `${publicURL}/sockets/${name}`,
-    certificateAuthority,
-    recording: recording.sessions,
-  }
-}
-
-/** What the operator's log says of a failure, which the client is not told. */
-function describeFailure(error: unknown): { readonly error: string; readonly stack?: string } {
-  if (error instanceof StatusError)
-    return { error: error.detail === '' ? error.message : `${error.message}: ${error.detail}` }
-  return error instanceof Error ? { error: error.message, stack: error.stack ?? '' } : { error: String(error) }
-}
-
-/** A handler that is made at the first request: Express is a tenth of an idle connector, which may never be asked. */
-function loadedOnDemand(load: () => Promise<PortalHandler>): PortalHandler {
-  let handler: Promise<PortalHandler> | null = null
-  return (request, response) => {
-    handler ??= load()
-    handler.then(
-      (handle) => {
-        handle(request, response)
-      },
-      () => {
-        response.destroy()
-      },
-    )
-  }
-}
-
-type PortalHandler = ReturnType<typeof createPortal>
-
-function firstLine(text: string): string {
-  return text.split('\n', 1)[0] ?? ''
 }
 
 function listenOn(server: Server, { host, port }: ListenAddress): Promise<AddressInfo> {
