@@ -90,13 +90,20 @@ function playedBack(cast: string): Pick<Kept, 'streams' | 'sizes'> {
 function account({ manifest, streams, sizes }: Kept) {
   const { session, outcome, files, elided } = manifest
   const { kind, pod, command, tty, stdin, username, rule, record } = session
+  const isBinary = elided.some((left) => left.kind === 'binary')
   return {
     session: { kind, pod, command, tty, stdin, username, rule, record },
-    outcome: { exitCode: outcome?.exitCode, message: outcome?.message, endedBy: outcome?.endedBy },
+    // An older kubectl has what it came for with the end of an archive, and may leave before it is told the outcome.
+    outcome: {
+      exitCode: files.length === 0 ? outcome?.exitCode : 'told or not',
+      message: outcome?.message,
+      endedBy: outcome?.endedBy,
+    },
     bytes: manifest.streams,
-    elided,
+    elided: isBinary ? [...new Set(elided.map(({ stream, kind, hash }) => `${stream} ${kind} ${hash}`))] : elided,
     files,
-    streams,
+    // Which bits of a binary stream are shown as text depends on its pauses too.
+    streams: isBinary ? {} : streams,
     lastSize: sizes.at(-1),
     input: manifest.input,
     incomplete: manifest.incomplete,

@@ -128,7 +128,7 @@ describe('policies that are Kubernetes objects', () => {
     await expect.poll(() => server.patches.length, soon).toBe(3)
     expect(JSON.stringify(server.patches[2]?.body)).toContain('"status":"True"')
     server.breakWatches()
-    await expect.poll(() => server.lists.length, soon).toBe(2)
+    await expect.poll(() => [server.lists.length, server.watches.length], soon).toEqual([2, 1])
     server.put('another', reader('pods'))
     await expect.poll(() => server.patches.length, soon).toBe(4)
   })
