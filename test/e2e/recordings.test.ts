@@ -100,7 +100,7 @@ function account({ manifest, streams, sizes }: Kept) {
       endedBy: outcome?.endedBy,
     },
     bytes: manifest.streams,
-    elided: isBinary ? [...new Set(elided.map(({ stream, kind, hash }) => `${stream} ${kind} ${hash}`))] : elided,
+    elided: isBinary ? [...new Set(elided.map((left) => `${left.stream} ${left.kind} ${left.hash}`))] : elided,
     files,
     // Which bits of a binary stream are shown as text depends on its pauses too.
     streams: isBinary ? {} : streams,
