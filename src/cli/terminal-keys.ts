@@ -15,7 +15,7 @@ const KEYS: ReadonlyMap<string, PlaybackKey> = new Map([
   ['\x1b[D', 'back'],
   ['\x1bOD', 'back'],
 ])
-const KEY = /\x1b[[O][^@-~]*[@-~]|[^]/g // eslint-disable-line no-control-regex
+const KEY = /\x1b[[O][^@-~]*[@-~]|[^]/g // eslint-disable-line no-control-regex -- keys are sent as control characters
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const MAX_WAITING_KEYS = 64
 /** Node's timers hold no more. */

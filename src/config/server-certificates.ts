@@ -58,6 +58,8 @@ export class ServerCertificates {
   get options(): TlsOptions {
     return {
       ...this.#contextOptions(this.#first),
+      // A client without a certificate comes with a token, and one whose certificate does not hold is answered a Status: the
+      // listener looks at `authorized` and refuses it, where the handshake would only break off.
       ...(this.#clientAuthorities !== '' && { requestCert: true, rejectUnauthorized: false }),
       SNICallback: (name, done) => {
         done(null, this.#find(name)?.context)

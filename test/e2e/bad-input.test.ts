@@ -172,6 +172,8 @@ test('a port that is taken ends the start with one line', async () => {
     expect(exitCode).toBe(1)
     // Beside what is logged meanwhile, such as that the issuer answers.
     const said = stderr.trimEnd().split('\n')
+    const logged = said.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as { level: number })
+    expect(logged.every(({ level }) => level === 30)).toBe(true)
     expect(said.filter((line) => !line.startsWith('{'))).toEqual([
       expect.stringContaining(`postern: cannot listen on 127.0.0.1:${port}: another program listens there`),
     ])

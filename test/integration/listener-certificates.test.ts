@@ -27,6 +27,7 @@ async function shown(port: number, name?: string): Promise<{ serial: string; hos
     host: '127.0.0.1',
     port,
     ...(name !== undefined && { servername: name }),
+    // Nothing is sent: what is asked is only which certificate is shown, names that it does not cover included.
     rejectUnauthorized: false,
     ALPNProtocols: ['http/1.1'],
   })

@@ -84,7 +84,7 @@ describe('what acts does not pass', () => {
   })
 
   test('a full reset leaves the history alone', () => {
-    expect(sanitize('\x1b[?1049h\x1bc')).toMatch(/^\x1b\[\?1049h\x1b\[\?1049l(\x1b\[[?\d]*[mlhrHJ])+$/) // eslint-disable-line no-control-regex
+    expect(sanitize('\x1b[?1049h\x1bc')).toMatch(/^\x1b\[\?1049h\x1b\[\?1049l(\x1b\[[?\d]*[mlhrHJ])+$/) // eslint-disable-line no-control-regex -- it is about them
   })
 
   test('a control string without an end hides 64 Ki characters, and says so', () => {
