@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
 const minutes = 60_000
+/** Files that share nothing but modules, of which none keeps state, and that mostly wait: for the network, or for a process. */
+const sharingModules = { isolate: false, maxWorkers: 3 }
 
 export default defineConfig({
   test: {
@@ -10,6 +12,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          ...sharingModules,
           include: [
             'src/**/*.test.ts',
             'workshop/**/*.test.ts',
@@ -21,6 +24,7 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
+          ...sharingModules,
           include: ['test/integration/**/*.test.ts'],
           testTimeout: 20_000,
           hookTimeout: 30_000,
@@ -29,12 +33,10 @@ export default defineConfig({
       {
         test: {
           name: 'security',
+          ...sharingModules,
           include: ['test/security/**/*.test.ts'],
           testTimeout: 20_000,
           hookTimeout: 30_000,
-          // Many small files, each with a connector of its own, which share nothing but modules and mostly wait.
-          isolate: false,
-          maxWorkers: 3,
         },
       },
       {
@@ -43,7 +45,7 @@ export default defineConfig({
           include: ['test/e2e/**/*.test.ts', 'sandbox/**/*.test.ts', 'demo/**/*.test.ts'],
           testTimeout: 3 * minutes,
           hookTimeout: 15 * minutes,
-          fileParallelism: false,
+          maxWorkers: 2,
           maxConcurrency: 4,
           globalSetup: 'test/e2e/surroundings.ts',
         },

@@ -90,23 +90,34 @@ function playedBack(cast: string): Pick<Kept, 'streams' | 'sizes'> {
 function account({ manifest, streams, sizes }: Kept) {
   const { session, outcome, files, elided } = manifest
   const { kind, pod, command, tty, stdin, username, rule, record } = session
-  const isDownload = files.some(({ direction }) => direction === 'download')
-  return {
-    session: { kind, pod, command, tty, stdin, username, rule, record },
-    // A kubectl that downloads ends with the end of the archive, and so perhaps before it is told the outcome
-    // (k8s.io/kubectl pkg/cmd/cp/cp.go, initReadFrom).
-    outcome: {
-      exitCode: isDownload ? (outcome?.exitCode ?? 0) : outcome?.exitCode,
-      message: outcome?.message,
-      endedBy: outcome?.endedBy,
-    },
+  const told = {
+    outcome: { exitCode: outcome?.exitCode, message: outcome?.message, endedBy: outcome?.endedBy },
     bytes: manifest.streams,
     elided,
-    files,
     streams,
+  }
+  return {
+    session: { kind, pod, command, tty, stdin, username, rule, record },
+    ...(files.some(({ direction }) => direction === 'download') ? upToEndOfArchive(told) : told),
+    files,
     lastSize: sizes.at(-1),
     input: manifest.input,
     incomplete: manifest.incomplete,
+  }
+}
+
+type Told = Pick<Kept, 'streams'> &
+  Pick<Kept['manifest'], 'elided'> & { outcome: { exitCode: number | null | undefined } }
+
+/**
+ * What every kubectl that downloads sees: each ends with the end of the archive, and so perhaps before its padding, and
+ * before it is told the outcome (k8s.io/kubectl pkg/cmd/cp/cp.go, initReadFrom).
+ */
+function upToEndOfArchive({ outcome, elided, streams }: Told) {
+  return {
+    outcome: { ...outcome, exitCode: outcome.exitCode ?? 0 },
+    elided: elided.map((bytes) => ({ ...bytes, byteLength: 'with or without padding' })),
+    streams: { ...streams, m: streams['m']?.replace(/\d+(?= bytes of a tar archive)/, 'some') },
   }
 }
 
