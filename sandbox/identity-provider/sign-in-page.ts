@@ -43,6 +43,11 @@ export async function serveSignIn(
     await provider.interactionFinished(request, response, { consent: {} })
     return
   }
+  if (form.has('cancel')) {
+    const refusal = { error: 'access_denied', error_description: 'the person said no' }
+    await provider.interactionFinished(request, response, refusal)
+    return
+  }
   const person = people.find(({ login, password }) => login === form.get('login') && password === form.get('password'))
   if (person === undefined) render('That is not the password of anybody here.')
   else await provider.interactionFinished(request, response, { login: { accountId: person.subject }, consent: {} })
@@ -75,6 +80,7 @@ function renderPage({ action, problem, signedIn }: PageContent): string {
       <label>Login <input name="login" type="email" autocomplete="username" required></label>
       <label>Password <input name="password" type="password" autocomplete="current-password" required></label>
       <button>Sign in</button>
+      <button name="cancel" value="yes" formnovalidate>Cancel</button>
     </form>`,
   )
 }

@@ -1,12 +1,13 @@
-import { cp, mkdtemp, mkdtempDisposable, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, mkdtempDisposable, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseAllDocuments, stringify } from 'yaml'
+import { parse, parseAllDocuments, parseDocument, stringify } from 'yaml'
 import { expect, it } from 'vitest'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
-import { checkConnector } from '../../src/config/check-connector.ts'
+import { checkConnector, inspectConnector } from '../../src/config/check-connector.ts'
 import { loadPolicyFiles } from '../../src/config/policy-files.ts'
+import { ownSurroundings } from '../../src/config/surroundings.ts'
 import { runPolicyTests } from '../../src/policy/policy-tests.ts'
 
 it('examples/laptop loads, with the files that its README asks for', async () => {
@@ -53,7 +54,7 @@ it('examples/eks loads, with the certificate that its README asks for', async ()
   }
 })
 
-it.each(['okta', 'entra-id', 'google', 'keycloak', 'github-actions'])(
+it.each(['okta', 'entra-id', 'google', 'keycloak', 'dex', 'github-actions'])(
   'examples/%s loads, with a certificate, and its policies do what their tests say',
   async (name) => {
     await using directory = await mkdtempDisposable(join(tmpdir(), 'postern-example-'))
@@ -62,6 +63,27 @@ it.each(['okta', 'entra-id', 'google', 'keycloak', 'github-actions'])(
     expect(await checkConnector(join(directory.path, 'connector.yaml'))).toEqual([])
     const policies = await loadPolicyFiles([{ directory: join(directory.path, 'policies'), glob: '*.yaml' }])
     expect(runPolicyTests(policies).results.filter((result) => !result.passed)).toEqual([])
+  },
+)
+
+it.each(['okta', 'entra-id', 'google', 'keycloak'])(
+  'the client with a secret that examples/%s/README.md tells of loads',
+  async (name) => {
+    await using directory = await mkdtempDisposable(join(tmpdir(), 'postern-example-'))
+    await cp(fileURLToPath(new URL(`../../examples/${name}`, import.meta.url)), directory.path, { recursive: true })
+    await writeCertificate(directory.path, ['kube.example.com', 'postern.example.com'])
+    await writeFile(join(directory.path, 'client-secret'), 'a-secret-of-the-issuer')
+    const readme = await readFile(join(directory.path, 'README.md'), 'utf8')
+    const told = parse(/```yaml\n([^]*?)```/.exec(readme)?.[1] ?? '') as unknown
+    const path = join(directory.path, 'connector.yaml')
+    const document = parseDocument(await readFile(path, 'utf8'))
+    if (Array.isArray(told)) document.setIn(['identity', 'issuers'], told)
+    else document.setIn(['identity', 'issuers', 0, 'client'], (told as { client: unknown }).client)
+    await writeFile(path, document.toString())
+    const { mistakes, redirectURIs } = await inspectConnector(path)
+    expect(mistakes).toEqual([])
+    const [redirectURI = ''] = redirectURIs.map((one) => one.redirectURI)
+    expect(readme.replaceAll('TENANT', '11111111-2222-3333-4444-555555555555')).toContain(redirectURI)
   },
 )
 
@@ -81,6 +103,29 @@ it('deploy/connector.yaml has a document and a policy that load', async () => {
   }
   expect(maps).toHaveLength(2)
   expect(await checkConnector(join(directory.path, 'connector.yaml'))).toEqual([])
+})
+
+it('the quick start of docs/install.md has a document and a policy that load', async () => {
+  await using directory = await mkdtempDisposable(join(tmpdir(), 'postern-example-'))
+  const page = await readFile(new URL('../../docs/install.md', import.meta.url), 'utf8')
+  const [quickStart = ''] = /^## In ten minutes[^]*?(?=^## )/m.exec(page) ?? []
+  const [connector = '', policy = ''] = [...quickStart.matchAll(/^ *```yaml\n([^]*?)^ *```/gm)].map(
+    ([, text]) => text ?? '',
+  )
+  const user = { name: 'kind', user: { token: 'of-the-connector' } }
+  const kubeconfig = {
+    clusters: [{ name: 'kind', cluster: { server: 'https://127.0.0.1:6443' } }],
+    users: [user],
+    contexts: [{ name: 'kind-kind', context: { cluster: 'kind', user: 'kind' } }],
+  }
+  await Promise.all([
+    writeFile(join(directory.path, 'connector.yaml'), connector),
+    writeFile(join(directory.path, 'policy.yaml'), policy),
+    mkdir(join(directory.path, '.kube')),
+  ])
+  await writeFile(join(directory.path, '.kube', 'config'), stringify(kubeconfig))
+  const surroundings = { ...ownSurroundings(), home: directory.path }
+  expect(await checkConnector(join(directory.path, 'connector.yaml'), surroundings)).toEqual([])
 })
 
 async function writeCertificate(directory: string, hosts: readonly string[]): Promise<void> {

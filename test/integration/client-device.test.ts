@@ -1,5 +1,7 @@
+import { createHash } from 'node:crypto'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { startIdentityProvider, type IdentityProvider } from '../../sandbox/identity-provider.ts'
@@ -157,6 +159,26 @@ describe('at a provider that does as it is told', () => {
     expect(polls).toHaveLength(3)
     expect(second - first).toBeGreaterThanOrEqual(190)
     expect(third - second).toBeGreaterThanOrEqual(5_190)
+  })
+
+  test('the device that asks for tokens proves that it is the one that asked for the code', async () => {
+    await stage(['tokens'], 0.05)
+    const asked: URLSearchParams[] = []
+    for (const path of ['/device', '/token']) {
+      const answer = issuer.staged.get(path)
+      issuer.staged.set(path, (request, response) => {
+        void text(request).then((body) => {
+          asked.push(new URLSearchParams(body))
+          answer?.(request, response)
+        })
+      })
+    }
+    expect(await laptop.run(loginArguments(portal))).toMatchObject({ exitCode: 0 })
+    const [first, last] = asked
+    const verifier = last?.get('code_verifier') ?? ''
+    expect(verifier).toMatch(/^[\w-]{43}$/)
+    expect(first?.get('code_challenge')).toBe(createHash('sha256').update(verifier).digest('base64url'))
+    expect(first?.get('code_challenge_method')).toBe('S256')
   })
 
   test('a code that ends by its own time ends the wait, and leaves no login', async () => {
