@@ -50,6 +50,7 @@ const valuesSchema = z
     tls: z.strictObject({
       existingSecret: text,
       trial: z.boolean(),
+      certificateAuthority: text,
       certManager: z.union([empty, z.looseObject({ issuerRef: z.looseObject({ name: some }) })]),
     }),
     identity: ofConnector,
@@ -81,7 +82,7 @@ const valuesSchema = z
     audit: z.strictObject({ trail: z.enum(['stdout', 'directory']), requestReceived: z.boolean(), volume }),
     state: z.strictObject({ volume }),
     limits: ofConnector,
-    preStopSeconds: z.int().min(0).max(300),
+    shutdownDelaySeconds: z.int().min(0).max(300),
     drainSeconds: z.int().min(0).max(86_400),
     logLevel: z.enum(['debug', 'info', 'warn', 'error']),
     serviceAccount: z.strictObject({ create: z.boolean(), name: text, annotations: textByName }),
@@ -142,7 +143,7 @@ export function helmValuesSchema(connector: JSONSchema): JSONSchema {
   Object.assign(at(values, 'identity'), orEmpty(at(connector, 'identity'), { issuers: { maxItems: 0 } }))
   Object.assign(at(values, 'policies', 'objects'), orEmpty(at(connector, 'policyObjects'), {}))
   Object.assign(at(values, 'sockets'), at(connector, 'sockets'))
-  Object.assign(at(values, 'limits'), without(at(connector, 'limits'), 'drainTimeout'))
+  Object.assign(at(values, 'limits'), without(without(at(connector, 'limits'), 'drainTimeout'), 'shutdownDelay'))
   Object.assign(at(values, 'recordings', 's3'), orEmpty(s3, {}))
   Object.assign(at(values, 'recordings', 'retention'), at(connector, 'recordings', 'retention'))
   Object.assign(at(values, 'recordings', 'maskInput'), at(connector, 'recordings', 'maskInput'))

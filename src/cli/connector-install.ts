@@ -6,10 +6,10 @@ import { ClientError } from '../client/client-error.ts'
 import { checkConnector } from '../config/check-connector.ts'
 import type { ConnectorConfig } from '../config/connector-config.ts'
 import { loadConnectorConfig } from '../config/load-connector-config.ts'
-import { DocumentError } from '../document/document.ts'
+import { DocumentError, type Mistake } from '../document/document.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
-import { Systemd } from './systemd.ts'
-import { SYSUSERS, UNIT, USER, renderUnit } from './systemd-unit.ts'
+import { Systemd, exists } from './systemd.ts'
+import { SYSUSERS, UNIT, USER, type UnitOptions, renderUnit } from './systemd-unit.ts'
 import { printLine } from './terminal.ts'
 
 export interface ConnectorInstallFlags {
@@ -38,7 +38,8 @@ export async function runConnectorInstall(flags: ConnectorInstallFlags): Promise
   const config = resolve(flags.config)
   const mistakes = await checkConnector(config)
   if (mistakes.length > 0) throw new DocumentError(mistakes)
-  const unit = renderUnit(await unitOptions(config, await loadConnectorConfig(config)))
+  const options = await unitOptions(config, await loadConnectorConfig(config))
+  const unit = renderUnit(options)
   if (flags.dryRun) {
     printLine(`# ${SYSUSERS_FILE}`)
     for (const line of SYSUSERS.trimEnd().split('\n')) printLine(line)
@@ -49,10 +50,12 @@ export async function runConnectorInstall(flags: ConnectorInstallFlags): Promise
   const systemd = await Systemd.open(flags.root)
   const newUser = await put(systemd, SYSUSERS_FILE, SYSUSERS)
   if (newUser) await systemd.makeUsers(basename(SYSUSERS_FILE))
+  for (const directory of options.writable) await make(systemd, directory)
+  if (systemd.live) await checkAsUser(systemd, options)
+  else printLine(`The files that the document names, keys too, have to be readable for the user ${USER}`)
   const newUnit = await put(systemd, UNIT_FILE, unit)
   if (systemd.live && newUnit) await systemd.control('daemon-reload')
   await systemd.control('enable', '--quiet', UNIT)
-  printLine(`The files that the document names, keys too, have to be readable for the user ${USER}`)
   if (systemd.live && flags.start) {
     await systemd.control(newUnit ? 'restart' : 'start', UNIT)
     printLine(`${UNIT} runs; \`postern connector status\` says how it is, \`journalctl -u ${UNIT}\` what it says`)
@@ -62,7 +65,7 @@ export async function runConnectorInstall(flags: ConnectorInstallFlags): Promise
   return EXIT.ok
 }
 
-async function unitOptions(config: string, document: ConnectorConfig): Promise<Parameters<typeof renderUnit>[0]> {
+async function unitOptions(config: string, document: ConnectorConfig): Promise<UnitOptions> {
   const main = await realpath(
     fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? 'main.ts' : 'main.js', import.meta.url)),
   )
@@ -83,18 +86,45 @@ async function unitOptions(config: string, document: ConnectorConfig): Promise<P
   return {
     command: [node, main],
     config,
-    drainMs: limits.drainTimeoutMs,
+    endMs: limits.shutdownDelayMs + limits.drainTimeoutMs,
     writable: writtenDirectories(document).filter((path) => !`${path}/`.startsWith(`${STATE_DIRECTORY}/`)),
     privilegedPort: ports.some((port) => port > 0 && port < FIRST_FREE_PORT),
   }
 }
 
-function writtenDirectories({ audit, recordings }: ConnectorConfig): string[] {
+function writtenDirectories({ audit, recordings, loginsDirectory }: ConnectorConfig): string[] {
   const store = recordings?.store
   return [
+    ...(loginsDirectory === null ? [] : [loginsDirectory]),
     ...(audit.trail.kind === 'directory' ? [audit.trail.path] : []),
     ...(store === undefined ? [] : [store.kind === 'directory' ? store.path : store.spool]),
   ]
+}
+
+/**
+ * What the service would fail for, most often a key that its user cannot read, is told before it is started.
+ *
+ * @throws DocumentError
+ */
+async function checkAsUser(systemd: Systemd, { command, config }: UnitOptions): Promise<void> {
+  const argv = [...command, 'connector', 'check', '--config', config, '--output', 'json']
+  const { mistakes } = JSON.parse(await systemd.outputAs(USER, argv)) as { readonly mistakes: readonly Mistake[] }
+  if (mistakes.length === 0) return
+  printLine(
+    `The user ${USER} cannot use this document; where it cannot read a file: chgrp ${USER} FILE; chmod 0640 FILE`,
+  )
+  throw new DocumentError(mistakes)
+}
+
+/** A unit does not start while a directory is missing that it may write to. */
+async function make(systemd: Systemd, directory: string): Promise<void> {
+  if (await exists(systemd.path(directory))) return
+  if (systemd.live) {
+    await systemd.makeDirectory(directory, USER)
+    printLine(`${directory} is made, for the user ${USER}`)
+  } else {
+    printLine(`${systemd.path(directory)} has to be made, for the user ${USER}`)
+  }
 }
 
 /** Whether the file was not so before. */

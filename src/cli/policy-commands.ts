@@ -108,7 +108,7 @@ export function addPolicyCommands(policy: Command, act: Act): void {
   )
 }
 
-const FILES = 'policies: files, directories, or patterns such as policies/*.yaml'
+const FILES = 'policies: files, directories, or patterns such as policies/*.yaml, Kubernetes manifests too'
 
 function withSource(command: Command): Command {
   return command

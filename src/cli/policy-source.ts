@@ -5,6 +5,7 @@ import { loadPolicyFiles, policyFilePattern } from '../config/policy-files.ts'
 import type { PolicyFilePattern } from '../config/policy-files.ts'
 import { anchorPath, ownSurroundings } from '../config/surroundings.ts'
 import { DocumentError } from '../document/document.ts'
+import { policyManifestReader } from '../policy/policy-manifests.ts'
 import type { PolicySet } from '../policy/policy-set.ts'
 
 /** Flags of every command that reads policies. */
@@ -23,21 +24,27 @@ export interface PolicySource {
 }
 
 /**
- * Reads the policies of files, directories and shell patterns, and of a connector document. None at all leave what is
- * built in.
+ * Reads the policies of files, directories and shell patterns, manifests of policies that are Kubernetes objects among
+ * them, and of a connector document. None at all leave what is built in.
  *
  * @throws DocumentError
  */
 export async function readPolicies(paths: readonly string[], config?: string): Promise<PolicySource> {
   const patterns: PolicyFilePattern[] = []
   for (const path of paths) patterns.push(await patternOf(path))
-  if (config === undefined) return { set: await loadPolicyFiles(patterns), sockets: null, defaultSocket: '' }
+  if (config === undefined) {
+    const set = await loadPolicyFiles([], { patterns, read: policyManifestReader(null) })
+    return { set, sockets: null, defaultSocket: '' }
+  }
   const connector = await inspectConnectorConfig(config)
   if (connector.policies.length === 0 && connector.mistakes.length > 0) throw new DocumentError(connector.mistakes)
   const sockets = connector.config?.sockets.map(({ name }) => name) ?? null
   const [onlySocket = ''] = sockets?.length === 1 ? sockets : []
   return {
-    set: await loadPolicyFiles([...connector.policies, ...patterns]),
+    set: await loadPolicyFiles(connector.policies, {
+      patterns,
+      read: policyManifestReader(connector.config?.policyObjects?.socket ?? null),
+    }),
     sockets,
     defaultSocket: connector.config?.defaultSocket ?? onlySocket,
   }

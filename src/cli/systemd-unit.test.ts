@@ -6,7 +6,7 @@ import { type UnitOptions, renderUnit } from './systemd-unit.ts'
 const usual: UnitOptions = {
   command: ['/usr/bin/node', '/usr/lib/node_modules/postern/dist/cli/main.js'],
   config: '/etc/postern/connector.yaml',
-  drainMs: 10_000,
+  endMs: 10_000,
   writable: [],
   privilegedPort: false,
 }
@@ -27,7 +27,7 @@ describe('the unit', () => {
   })
 
   it('leaves the connector the time that its document says', () => {
-    expect(renderUnit({ ...usual, drainMs: 90_500 })).toContain('\nTimeoutStopSec=106s\n')
+    expect(renderUnit({ ...usual, endMs: 90_500 })).toContain('\nTimeoutStopSec=106s\n')
   })
 
   it('has one capability for a port that needs it', () => {

@@ -4,8 +4,8 @@ export interface UnitOptions {
   readonly command: readonly [node: string, main: string]
   /** The connector document. */
   readonly config: string
-  /** How long the connector takes to end at most, in milliseconds. */
-  readonly drainMs: number
+  /** How long the connector serves on after it was told to stop, in milliseconds: shutdown delay and drain timeout. */
+  readonly endMs: number
   /** Directories outside of `/var/lib/postern` that it writes to. */
   readonly writable: readonly string[]
   /** Whether it listens below port 1024. */
@@ -30,7 +30,7 @@ export const SYSUSERS = `u ${USER} - "Postern connector" /var/lib/postern /usr/s
  * @see systemd.exec(5), systemd.service(5). MemoryDenyWriteExecute is left out, since a just-in-time compiler needs the
  * opposite, and PrivateUsers, which fails where user namespaces are switched off.
  */
-export function renderUnit({ command, config, drainMs, writable, privilegedPort }: UnitOptions): string {
+export function renderUnit({ command, config, endMs, writable, privilegedPort }: UnitOptions): string {
   const postern = command.map(quotedArgument).join(' ')
   const document = quotedArgument(config)
   const capability = privilegedPort ? 'CAP_NET_BIND_SERVICE' : ''
@@ -56,7 +56,7 @@ ${writable.map((directory) => `ReadWritePaths=${quoted(directory)}\n`).join('')}
 Restart=on-failure
 RestartSec=5s
 KillMode=mixed
-TimeoutStopSec=${Math.ceil(drainMs / 1000) + END_SECONDS}s
+TimeoutStopSec=${Math.ceil(endMs / 1000) + END_SECONDS}s
 
 NoNewPrivileges=yes
 CapabilityBoundingSet=${capability}

@@ -50,6 +50,27 @@ export class Systemd {
     return this.#run('systemd-sysusers', [...(this.live ? [] : [`--root=${this.#root}`]), file])
   }
 
+  /**
+   * What a command prints as another user of this machine, whatever its exit code.
+   *
+   * @throws ClientError when it prints nothing, with what it says instead.
+   */
+  async outputAs(user: string, argv: readonly string[]): Promise<string> {
+    const command = ['-u', user, '--', ...argv]
+    try {
+      return await this.#run('runuser', command)
+    } catch (error) {
+      const { stdout } = (error as { readonly cause?: { readonly stdout?: string } }).cause ?? {}
+      if (stdout === undefined || stdout === '') throw error
+      return stdout
+    }
+  }
+
+  /** Makes a directory of this machine that only the user can look into. */
+  makeDirectory(path: string, user: string): Promise<string> {
+    return this.#run('install', ['--directory', `--owner=${user}`, `--group=${user}`, '--mode=0700', '--', path])
+  }
+
   async #run(command: string, argv: readonly string[]): Promise<string> {
     try {
       const { stdout } = await promisify(execFile)(command, argv, { timeout: TIMEOUT_MS, encoding: 'utf8' })
@@ -68,7 +89,8 @@ function noSystemd(why: string, cause?: unknown): ClientError {
   return new ClientError('Unexpected', `there is no systemd: ${why}; ${instead}`, { cause })
 }
 
-async function exists(path: string): Promise<boolean> {
+/** Whether there is something of that name. */
+export async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
     () => false,

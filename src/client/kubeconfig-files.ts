@@ -1,7 +1,7 @@
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, realpathSync, rmSync, statSync } from 'node:fs'
-import { homedir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { homeDirectory } from '../document/home-directory.ts'
 import { replaceFile } from './atomic-file.ts'
 import { ClientError } from './client-error.ts'
 
@@ -17,7 +17,7 @@ const LOCK_POLL_MS = 25
 export function kubeconfigPaths(given: string | undefined, env: NodeJS.ProcessEnv): readonly string[] {
   if (given !== undefined) return [given]
   const listed = (env['KUBECONFIG'] ?? '').split(delimiter).filter((path) => path !== '')
-  return listed.length > 0 ? [...new Set(listed)] : [join(homedir(), '.kube', 'config')]
+  return listed.length > 0 ? [...new Set(listed)] : [join(homeDirectory(), '.kube', 'config')]
 }
 
 /** Where new entries go: the first of the files that exists, else the last one. As {@link kubeconfigPaths}, never empty. */

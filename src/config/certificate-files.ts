@@ -1,6 +1,7 @@
 import { FileReload } from '../document/file-reload.ts'
 import { readTextFile } from '../document/text-file.ts'
-import { checkClientCertificate } from '../upstream/certificates.ts'
+import { checkAuthorities, checkClientCertificate, checkIssued } from '../upstream/certificates.ts'
+import type { Text } from '../upstream/endpoint.ts'
 import { type ServerCertificate, type ServerCertificateList, ServerCertificates } from './server-certificates.ts'
 
 /** A certificate or a key may have at most so many bytes. */
@@ -10,6 +11,8 @@ const MAX_PEM_BYTES = 1024 * 1024
 export interface CertificateFiles {
   readonly certificate: string
   readonly key: string
+  /** PEM of the private authority that clients have to be told of. */
+  readonly certificateAuthority?: Text
 }
 
 /** At least one. */
@@ -52,7 +55,7 @@ export class CertificateWatch {
       held = text
       onReplaced(certificates)
     }
-    const paths = files.flatMap(({ certificate, key }) => [certificate, key])
+    const paths = files.flatMap(pathsOf)
     const reload = await FileReload.start({ paths: () => paths, apply, onRefused, onMended })
     try {
       const { list, text } = await readAll(files)
@@ -75,6 +78,10 @@ export class CertificateWatch {
   }
 }
 
+function pathsOf({ certificate, key, certificateAuthority: authority }: CertificateFiles): readonly string[] {
+  return authority !== undefined && 'file' in authority ? [certificate, key, authority.file] : [certificate, key]
+}
+
 interface ReadCertificates {
   readonly list: ServerCertificateList
   /** All that was read. */
@@ -83,13 +90,19 @@ interface ReadCertificates {
 
 async function readAll([first, ...rest]: CertificateFilesList): Promise<ReadCertificates> {
   const list: ServerCertificateList = [await readOne(first), ...(await Promise.all(rest.map(readOne)))]
-  return { list, text: list.map(({ certificate, key }) => certificate + key).join('') }
+  return { list, text: JSON.stringify(list) }
 }
 
-async function readOne(files: CertificateFiles): Promise<ServerCertificate> {
-  const pair = { certificate: await readPem(files.certificate), key: await readPem(files.key) }
-  checkClientCertificate(pair, `the certificate ${files.certificate}`, Date.now())
-  return pair
+async function readOne({ certificate, key, certificateAuthority }: CertificateFiles): Promise<ServerCertificate> {
+  const pair = { certificate: await readPem(certificate), key: await readPem(key) }
+  const what = `the certificate ${certificate}`
+  checkClientCertificate(pair, what, Date.now())
+  if (certificateAuthority === undefined) return pair
+  const authorities =
+    'file' in certificateAuthority ? await readPem(certificateAuthority.file) : certificateAuthority.value
+  checkAuthorities(authorities, 'its certificate authority', Date.now())
+  checkIssued(pair.certificate, authorities, what)
+  return { ...pair, authorities }
 }
 
 async function readPem(path: string): Promise<string> {

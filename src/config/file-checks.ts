@@ -3,8 +3,9 @@ import { loadPublicKey } from '../audit/recording-store/encryption.ts'
 import type { DocumentPath } from '../document/document-path.ts'
 import type { Sound } from '../document/document.ts'
 import type { SecretReference } from '../document/secret.ts'
+import { MIN_CLIENT_SECRET_CHARACTERS } from '../identity/issuer-options.ts'
 import { EndpointError } from '../upstream/endpoint-error.ts'
-import { checkAuthorities, checkClientCertificate } from '../upstream/certificates.ts'
+import { checkAuthorities, checkClientCertificate, checkIssued } from '../upstream/certificates.ts'
 import { loadKubeconfig } from '../upstream/kubeconfig.ts'
 import { isPem } from './certificate-authority.ts'
 import type { ConnectorInput } from './connector-schema.ts'
@@ -37,6 +38,14 @@ export async function checkFiles(
   for (const [index, entry] of (document.identity?.issuers ?? []).entries()) {
     const at = ['identity', 'issuers', index, 'issuer', 'certificateAuthority']
     await checkAuthority(entry?.issuer?.certificateAuthority, at, files, nowMs)
+    const clientSecretAt = ['identity', 'issuers', index, 'client', 'secret']
+    await checkSecret(
+      entry?.client?.secret,
+      clientSecretAt,
+      files,
+      surroundings.environment,
+      MIN_CLIENT_SECRET_CHARACTERS,
+    )
     const graphAt = ['identity', 'issuers', index, 'groupsFrom', 'graph']
     const { certificateAuthority, credentials } = entry?.groupsFrom?.graph ?? {}
     await checkAuthority(certificateAuthority, [...graphAt, 'certificateAuthority'], files, nowMs)
@@ -77,8 +86,14 @@ async function checkRecordingKey(written: string | undefined, files: NamedFiles)
   }
 }
 
+interface SoundListenerCertificate {
+  readonly certificate?: string | undefined
+  readonly key?: string | undefined
+  readonly certificateAuthority?: string | undefined
+}
+
 async function checkListenerCertificate(
-  tls: { readonly certificate?: string | undefined; readonly key?: string | undefined } | undefined,
+  tls: SoundListenerCertificate | undefined,
   at: DocumentPath,
   files: NamedFiles,
   nowMs: number,
@@ -86,6 +101,12 @@ async function checkListenerCertificate(
   const certificate = await readIfNamed(tls?.certificate, [...at, 'certificate'], files)
   const key = await readIfNamed(tls?.key, [...at, 'key'], files)
   checkPair(certificate, key, at, files, nowMs)
+  const authorityAt = [...at, 'certificateAuthority']
+  const authority = await checkAuthority(tls?.certificateAuthority, authorityAt, files, nowMs)
+  if (certificate === null || authority === null) return
+  attempt(files, authorityAt, () => {
+    checkIssued(certificate, authority, 'the certificate')
+  })
 }
 
 function checkPair(
@@ -114,17 +135,19 @@ async function readPem(
   return environment[written.env ?? ''] ?? null
 }
 
+/** Its PEM; null, and a mistake, when it cannot be used, and null when none is named. */
 async function checkAuthority(
   written: string | undefined,
   at: DocumentPath,
   files: NamedFiles,
   nowMs: number,
-): Promise<void> {
+): Promise<string | null> {
   const pem = written !== undefined && isPem(written) ? written : await readIfNamed(written, at, files)
-  if (pem === null) return
-  attempt(files, at, () => {
+  if (pem === null) return null
+  const holds = attempt(files, at, () => {
     checkAuthorities(pem, 'the certificate authority', nowMs)
   })
+  return holds ? pem : null
 }
 
 async function checkUpstream(
@@ -173,14 +196,20 @@ async function checkSecret(
   at: DocumentPath,
   files: NamedFiles,
   environment: Surroundings['environment'],
+  minCharacters = 1,
 ): Promise<void> {
+  const tooShort = (text: string): boolean => text !== '' && text.length < minCharacters
+  const problem = `holds fewer than ${minCharacters} characters, which could be guessed`
   // A secret that was written in place of its file is not repeated.
-  const text = reference?.file === undefined ? null : await files.read([...at, 'file'], reference.file, 'the file')
-  if (text?.trim() === '') files.refuse([...at, 'file'], 'is an empty file', 'a file with the secret')
+  const text = reference?.file === undefined ? undefined : await files.read([...at, 'file'], reference.file, 'the file')
+  const inFile = text?.trim()
+  if (inFile === '') files.refuse([...at, 'file'], 'is an empty file', 'a file with the secret')
+  else if (tooShort(inFile ?? '')) files.refuse([...at, 'file'], problem, 'a secret that the issuer made')
   const variable = reference?.env
-  if (variable !== undefined && (environment[variable] ?? '').trim() === '') {
-    files.refuse([...at, 'env'], `${variable} is not set`, 'an environment variable with the secret')
-  }
+  const inEnvironment = variable === undefined ? undefined : (environment[variable] ?? '').trim()
+  if (inEnvironment === '') {
+    files.refuse([...at, 'env'], `${variable ?? ''} is not set`, 'an environment variable with the secret')
+  } else if (tooShort(inEnvironment ?? '')) files.refuse([...at, 'env'], problem, 'a secret that the issuer made')
 }
 
 async function checkTrailDirectory(written: string, files: NamedFiles): Promise<void> {
@@ -195,10 +224,13 @@ async function readIfNamed(written: string | undefined, at: DocumentPath, files:
 }
 
 /** A check throws an Error with one phrase. */
-function attempt(files: NamedFiles, at: DocumentPath, check: () => void): void {
+/** Whether `check` found nothing wrong. */
+function attempt(files: NamedFiles, at: DocumentPath, check: () => void): boolean {
   try {
     check()
+    return true
   } catch (error) {
     files.refuse(at, error instanceof Error ? error.message : String(error))
+    return false
   }
 }

@@ -3,8 +3,8 @@ import { join, relative, resolve } from 'node:path'
 import { DocumentError, MAX_DOCUMENT_BYTES } from '../document/document.ts'
 import type { Mistake } from '../document/document.ts'
 import { readTextFile } from '../document/text-file.ts'
-import { loadPolicies } from '../policy/policy-set.ts'
-import type { PolicyFile, PolicySet } from '../policy/policy-set.ts'
+import { loadPolicies, readPolicyDocuments } from '../policy/policy-set.ts'
+import type { PolicyFile, PolicyReader, PolicySet } from '../policy/policy-set.ts'
 import type { AnchoredPath } from './surroundings.ts'
 
 /** Files that a connector takes its policies from. */
@@ -39,19 +39,34 @@ export async function listPolicyFiles(patterns: readonly PolicyFilePattern[]): P
  * The policies of all files that the patterns match now, whole or not at all. A pattern that has come to match nothing
  * is a mistake too: the files that are gone may have denied something.
  *
+ * @param manifests patterns of further files, in which Kubernetes manifests may stand, and who reads these
  * @throws DocumentError with every mistake of every file, and the files that cannot be read.
  */
-export async function loadPolicyFiles(patterns: readonly PolicyFilePattern[]): Promise<PolicySet> {
-  const { files, mistakes } = await readPolicyFiles(patterns)
+export async function loadPolicyFiles(
+  patterns: readonly PolicyFilePattern[],
+  manifests: PolicyManifests = { patterns: [], read: readPolicyDocuments },
+): Promise<PolicySet> {
+  const { files: own, mistakes } = await readPolicyFiles(patterns)
+  const others = await readPolicyFiles(manifests.patterns)
+  mistakes.push(...others.mistakes)
+  const strict = new Set(own.map(({ file }) => file))
+  const files = [...own, ...others.files.filter(({ file }) => !strict.has(file))]
+  const read: PolicyReader = (file) => (strict.has(file.file) ? readPolicyDocuments(file) : manifests.read(file))
   let policies
   try {
-    policies = loadPolicies(files)
+    policies = loadPolicies(files, read)
   } catch (error) {
     if (!(error instanceof DocumentError)) throw error
     mistakes.push(...error.mistakes)
   }
   if (policies === undefined || mistakes.length > 0) throw new DocumentError(mistakes)
   return policies
+}
+
+/** Files beside those of a connector. */
+export interface PolicyManifests {
+  readonly patterns: readonly PolicyFilePattern[]
+  readonly read: PolicyReader
 }
 
 interface PolicyTexts {

@@ -12,27 +12,38 @@ export function* inspectDocuments<T, Input>(
   text: string,
   file: string,
 ): Generator<InspectedDocument<T, Input>, void, undefined> {
-  for (const { text: own, before } of split(text)) {
-    const { mistakes, lineOf, ...document } = inspectDocument(schema, own, file)
-    yield {
-      ...document,
-      mistakes: mistakes.map((mistake) => ({ ...mistake, line: mistake.line + before })),
-      lineOf: (path) => lineOf(path) + before,
-    }
+  for (const part of splitDocuments(text)) yield inspectPart(schema, part, file)
+}
+
+/** Reads one document of a stream against a schema. Never throws. */
+export function inspectPart<T, Input>(
+  schema: z.ZodType<T, Input>,
+  { text, before }: DocumentPart,
+  file: string,
+): InspectedDocument<T, Input> {
+  const { mistakes, lineOf, ...document } = inspectDocument(schema, text, file)
+  return {
+    ...document,
+    mistakes: mistakes.map((mistake) => ({ ...mistake, line: mistake.line + before })),
+    lineOf: (path) => lineOf(path) + before,
   }
 }
 
 const BLANK = /^(?:---|\.\.\.)?\s*(?:#.*)?$/
 
-interface Part {
+/** One document of a YAML stream. */
+export interface DocumentPart {
   readonly text: string
   /** How many lines of the file stand before it. */
   readonly before: number
 }
 
-/** A line that begins with `---` ends the document before it wherever it stands (YAML 1.2.2 section 9.1.2). */
-function split(text: string): readonly Part[] {
-  const parts: Part[] = []
+/**
+ * The documents of a YAML stream. A line that begins with `---` ends the one before it wherever it stands (YAML 1.2.2
+ * section 9.1.2). Those that hold nothing but comments are left out, unless there is no other.
+ */
+export function splitDocuments(text: string): readonly DocumentPart[] {
+  const parts: DocumentPart[] = []
   let before = 0
   for (const part of text.split(/^(?=---(?:\s|$))/m)) {
     const lines = part.split('\n')

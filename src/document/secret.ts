@@ -31,6 +31,9 @@ export class Secret {
   }
 }
 
+/** A secret that stands in a file, which may change at any time, or that was given. */
+export type SecretText = { readonly file: string } | { readonly value: Secret }
+
 /** Where a secret is: in a file (surrounding white space does not count), or in an environment variable. */
 export type SecretReference = z.output<typeof secretReference>
 

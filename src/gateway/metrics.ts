@@ -95,6 +95,19 @@ export class GatewayMetrics {
     })
   }
 
+  /** Whether the API servers answer to the connector's credentials. */
+  observeReadiness(sockets: () => Iterable<{ readonly socket: string; readonly ready: boolean }>): void {
+    new Gauge({
+      name: 'postern_socket_ready',
+      help: '1 while the API server of the socket answers to the credential of the connector.',
+      labelNames: ['socket'],
+      registers: [this.registry],
+      collect() {
+        for (const { socket, ready } of sockets()) this.set({ socket }, ready ? 1 : 0)
+      },
+    })
+  }
+
   /** When the certificates of the listeners end. */
   observeCertificates(certificates: () => readonly CertificateOfListener[]): void {
     new Gauge({

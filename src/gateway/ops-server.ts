@@ -1,10 +1,15 @@
 import { type IncomingMessage, type Server, type ServerResponse, createServer } from 'node:http'
 import type { PolicyStatus } from '../policy/policy-status.ts'
 
-/** One thing that must hold for the connector to be ready. */
+/** One thing that the connector looks at to say whether it is ready. */
 export interface ReadinessCheck {
   readonly name: string
   readonly ready: boolean
+  /**
+   * Whether the connector is of use without it: of such checks one that holds is enough. All others must hold.
+   * Default: false.
+   */
+  readonly oneIsEnough?: boolean
   /** Why not; or, when ready, what an operator should look at all the same. Empty when all is well. */
   readonly reason: string
 }
@@ -44,7 +49,7 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
     send(response, 200, 'ok\n')
   } else if (path === '/readyz') {
     const checks = options.checks()
-    const ready = checks.every((check) => check.ready)
+    const ready = areReady(checks)
     send(response, ready ? 200 : 503, ready && query !== 'verbose' ? 'ok\n' : renderChecks(checks, ready))
   } else if (path === '/policyz') {
     send(response, 200, `${JSON.stringify(options.policy(), null, 2)}\n`, 'application/json')
@@ -54,6 +59,13 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   } else {
     send(response, 404, 'try /livez, /readyz?verbose, /policyz or /metrics\n')
   }
+}
+
+/** A cluster that is away must not keep people from the others, which another replica would reach no better. */
+function areReady(checks: readonly ReadinessCheck[]): boolean {
+  const alternatives = checks.filter(({ oneIsEnough = false }) => oneIsEnough)
+  const others = checks.filter(({ oneIsEnough = false }) => !oneIsEnough)
+  return others.every(({ ready }) => ready) && (alternatives.length === 0 || alternatives.some(({ ready }) => ready))
 }
 
 function renderChecks(checks: readonly ReadinessCheck[], ready: boolean): string {

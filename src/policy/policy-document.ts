@@ -298,6 +298,30 @@ export const namespacedPolicySchema = z
   .readonly()
   .describe('Who may do what in this namespace. What no policy allows is denied.')
 
+const objectMetadata = <Shape extends z.ZodRawShape>(shape: Shape) =>
+  z.looseObject({ name: z.string().min(1), ...shape }).readonly()
+
+const manifest = <Kind extends string>(kind: Kind) => ({
+  apiVersion: z.literal('postern.dev/v1alpha1'),
+  kind: z.literal(kind),
+  status: z.unknown().optional(),
+})
+
+/** A `ClusterPosternPolicy` as a manifest has it. */
+export const clusterPolicyManifestSchema = z
+  .strictObject({ ...manifest('ClusterPosternPolicy'), metadata: objectMetadata({}), spec, tests })
+  .readonly()
+
+/** A `PosternPolicy` as a manifest has it. Its namespace decides what it says, so it is not left to whoever applies it. */
+export const namespacedPolicyManifestSchema = z
+  .strictObject({
+    ...manifest('PosternPolicy'),
+    metadata: objectMetadata({ namespace: z.string({ error: 'the namespace that it is applied to' }).min(1) }),
+    spec: namespacedSpec,
+    tests,
+  })
+  .readonly()
+
 export type PolicyDocument = z.output<typeof policyDocumentSchema>
 export type ResourceRule = z.output<typeof resourceRuleSchema>
 export type NonResourceRule = z.output<typeof nonResourceRuleSchema>

@@ -49,7 +49,7 @@ export function readPolicyObject(object: PolicyObject, socket: string): PolicyOb
   if (object.kind === 'PosternPolicy') {
     const { value, flaws } = validate(namespacedPolicySchema, content)
     if (value === null) return { policy: null, denials: null, mistakes: flaws.map(renderFlaw) }
-    return { policy: policyOf(confined(value, object.namespace, socket)), mistakes: [] }
+    return { policy: policyOf(confined(value, object.namespace, [socket])), mistakes: [] }
   }
   const { value, flaws } = validate(clusterPolicySchema, content)
   if (value !== null) return { policy: policyOf(value), mistakes: [] }
@@ -69,10 +69,14 @@ function withoutOwnKeys(content: unknown): unknown {
   return Object.fromEntries(Object.entries(content).filter(([key]) => !KUBERNETES_KEYS.has(key)))
 }
 
-function confined(
+/**
+ * What a policy of a namespace says, as a policy of all: it allows, there and on these sockets, and the Namespace itself is
+ * not in it.
+ */
+export function confined(
   { spec, tests }: z.output<typeof namespacedPolicySchema>,
   namespace: string,
-  socket: string,
+  sockets: readonly string[] | undefined,
 ): Content {
   const rules = spec.rules.map((rule): ResourceRule => {
     // A request for the Namespace itself counts as one in it, and its labels say what its pods may do to the node.
@@ -85,7 +89,7 @@ function confined(
       ...(reachesNamespace && { except: { ...rule.except, resources: excepted } }),
     }
   })
-  return { spec: { ...spec, sockets: [socket], rules }, tests }
+  return { spec: { ...spec, sockets, rules }, tests }
 }
 
 /** Its rules that deny, each of which is right when it stands alone. Null when there is none. */

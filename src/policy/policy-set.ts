@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { DocumentError, mistakeAt } from '../document/document.ts'
 import { inspectDocuments } from '../document/document-stream.ts'
 import type { DocumentPath } from '../document/document-path.ts'
-import type { Mistake } from '../document/document.ts'
+import type { DocumentLines, Mistake } from '../document/document.ts'
 import type { Conditions } from './conditions.ts'
 import { DISCOVERY, discoveryPolicy } from './discovery-policy.ts'
 import { policyDocumentSchema } from './policy-document.ts'
@@ -51,27 +51,38 @@ export interface PolicyFile {
   readonly text: string
 }
 
+/** One document as it was read. */
+export interface ReadPolicy extends DocumentLines {
+  /** In order of line; empty when the document is right. */
+  readonly mistakes: readonly Mistake[]
+  /** Undefined when it has no sound one. */
+  readonly name: string | undefined
+  /** Null when there are mistakes. */
+  readonly policy: Policy | null
+}
+
+/** Reads the documents of a file. */
+export type PolicyReader = (file: PolicyFile) => Iterable<ReadPolicy>
+
 /**
  * Reads policy files, each with one or more documents, whole or not at all. No files grant nothing but discovery.
  *
+ * @param read whichever documents count; only those of kind Policy unless said otherwise, and others are mistakes
  * @throws DocumentError with every mistake of every file.
  */
-export function loadPolicies(files: readonly PolicyFile[]): PolicySet {
+export function loadPolicies(files: readonly PolicyFile[], read: PolicyReader = readPolicyDocuments): PolicySet {
   const mistakes: Mistake[] = []
   const policies: Policy[] = []
   const places = new Map<string, string>()
-  for (const { file, text } of files) {
-    for (const document of inspectDocuments(policyDocumentSchema, text, file)) {
+  for (const file of files) {
+    for (const document of read(file)) {
       mistakes.push(...document.mistakes)
+      const { name, policy } = document
       const path = ['metadata', 'name']
-      const name = document.sound?.metadata?.name
-      const place = `${file}:${document.lineOf(path)}`
       const first = name === undefined ? undefined : places.get(name)
       if (first !== undefined) mistakes.push(mistakeAt(document, path, `is the name of the policy at ${first} too`))
-      else if (name !== undefined) places.set(name, place)
-      if (document.value !== null) {
-        policies.push(toPolicy(document.value.metadata.name, document.value, (at) => `${file}:${document.lineOf(at)}`))
-      }
+      else if (name !== undefined) places.set(name, `${file.file}:${document.lineOf(path)}`)
+      if (policy !== null) policies.push(policy)
     }
   }
   if (mistakes.length > 0) throw new DocumentError(mistakes)
@@ -79,6 +90,16 @@ export function loadPolicies(files: readonly PolicyFile[]): PolicySet {
     policies,
     files.map(({ file }) => file),
   )
+}
+
+/** Reads the documents of a file, all of which have to be of kind Policy. */
+export function* readPolicyDocuments({ file, text }: PolicyFile): Generator<ReadPolicy, void, undefined> {
+  for (const document of inspectDocuments(policyDocumentSchema, text, file)) {
+    const { value, mistakes, lineOf } = document
+    const name = document.sound?.metadata?.name
+    const policy = value === null ? null : toPolicy(value.metadata.name, value, (at) => `${file}:${lineOf(at)}`)
+    yield { file, lineOf, mistakes, name, policy }
+  }
 }
 
 /** The policy set of these policies and the built-in ones. */

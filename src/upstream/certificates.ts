@@ -49,6 +49,21 @@ export function checkClientCertificate({ certificate, key }: ClientCertificate, 
   if (!leaf.checkPrivateKey(readPrivateKey(key, what))) throw new Error(`the key of ${what} belongs to another one`)
 }
 
+/**
+ * Makes sure that one of the authorities signed the end of a certificate's chain, as it is in the PEM text. `what` names
+ * the certificate in messages.
+ *
+ * @throws Error with one phrase
+ */
+export function checkIssued(certificate: string, authorities: string, what: string): void {
+  const chain = readCertificates(certificate, what)
+  const known = readCertificates(authorities, 'its certificate authority')
+  const holds = chain.some((link) =>
+    known.some((authority) => link.checkIssued(authority) && link.verify(authority.publicKey)),
+  )
+  if (!holds) throw new Error(`${what} is not signed by its certificate authority`)
+}
+
 function readPrivateKey(pem: string, what: string): ReturnType<typeof createPrivateKey> {
   try {
     return createPrivateKey(pem)

@@ -2,17 +2,23 @@ import { FileReload } from '../document/file-reload.ts'
 import { EndpointError } from './endpoint-error.ts'
 import type { Endpoint } from './endpoint.ts'
 import { FilesRead } from './small-file.ts'
+import { Succession } from './succession.ts'
 import { UpstreamClient } from './upstream-client.ts'
 import { DEFAULT_UPSTREAM_LIMITS, type UpstreamLimits } from './upstream-limits.ts'
 import type { ResponseSink, UpgradeAnswer, Upstream, UpstreamExchange, UpstreamRequest } from './upstream.ts'
 
-export interface ReloadedUpstreamOptions {
-  /** Makes the endpoint; reads through `files` whatever a change of shall make it anew. Throws EndpointError. */
-  readonly load: (files: FilesRead) => Promise<Endpoint>
+/** What is told of an upstream whose way changes while it is used. */
+export interface UpstreamEvents {
+  /** New requests go another way. */
   readonly onReloaded: () => void
-  /** Told when the files cannot be used, in one line. What was loaded before stays in force. */
+  /** What says the way cannot be read or used, in one line. What was in force before stays so. */
   readonly onRefused: (problem: string) => void
   readonly onMended: () => void
+}
+
+export interface ReloadedUpstreamOptions extends UpstreamEvents {
+  /** Makes the endpoint; reads through `files` whatever a change of shall make it anew. Throws EndpointError. */
+  readonly load: (files: FilesRead) => Promise<Endpoint>
   readonly limits?: UpstreamLimits
 }
 
@@ -22,9 +28,9 @@ export interface ReloadedUpstreamOptions {
  */
 export class ReloadedUpstream implements Upstream {
   readonly #limits: UpstreamLimits
+  readonly #clients = new Succession()
   #client: UpstreamClient
   #files: FilesRead
-  readonly #retired = new Set<UpstreamClient>()
   readonly #reload: FileReload
   #closed = false
 
@@ -33,6 +39,7 @@ export class ReloadedUpstream implements Upstream {
     this.#reload = reload
     this.#files = loaded.files
     this.#client = new UpstreamClient(loaded.endpoint, limits)
+    this.#clients.follow(this.#client)
   }
 
   /**
@@ -59,9 +66,7 @@ export class ReloadedUpstream implements Upstream {
   }
 
   get openConnections(): number {
-    let open = this.#client.openConnections
-    for (const client of this.#retired) open += client.openConnections
-    return open
+    return this.#clients.openConnections
   }
 
   get problem(): string {
@@ -83,8 +88,7 @@ export class ReloadedUpstream implements Upstream {
   close(): void {
     this.#closed = true
     void this.#reload.stop()
-    this.#client.close()
-    for (const client of this.#retired) client.close()
+    this.#clients.close()
   }
 
   /** Returns whether anything is different. */
@@ -93,14 +97,8 @@ export class ReloadedUpstream implements Upstream {
       endpoint.credential.close()
       return false
     }
-    for (const client of this.#retired) {
-      if (client.openConnections > 0) continue
-      client.close()
-      this.#retired.delete(client)
-    }
-    this.#client.retire()
-    this.#retired.add(this.#client)
     this.#client = new UpstreamClient(endpoint, this.#limits)
+    this.#clients.follow(this.#client)
     this.#files = files
     return true
   }

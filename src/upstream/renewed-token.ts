@@ -27,6 +27,8 @@ export interface TokenSource {
   readonly refusalHint: string
   /** Milliseconds since the epoch. */
   readonly now: () => number
+  /** Called after each making, failed or not. */
+  readonly onDone?: () => void
 }
 
 /**
@@ -52,7 +54,7 @@ export class RenewedToken implements Credential {
     this.refusalHint = source.refusalHint
     this.#source = source
     this.#now = source.now
-    this.#renewal = new Repetition(() => this.#make())
+    this.#renewal = new Repetition(() => this.#make(), source.onDone)
   }
 
   get problem(): string {

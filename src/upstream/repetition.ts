@@ -10,6 +10,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1
  */
 export class Repetition {
   readonly #work: () => Promise<number>
+  readonly #onDone: () => void
   #problem = 'not done yet'
   #failures = 0
   #running: Promise<void> | undefined
@@ -19,9 +20,11 @@ export class Repetition {
   /**
    * @param work resolves to the time until it shall be done again, in milliseconds; throws an Error of one phrase that
    * may stand in a log
+   * @param onDone called after each doing, failed or not
    */
-  constructor(work: () => Promise<number>) {
+  constructor(work: () => Promise<number>, onDone: () => void = () => undefined) {
     this.#work = work
+    this.#onDone = onDone
   }
 
   /** Why the last attempt failed; empty after a success. */
@@ -57,6 +60,7 @@ export class Repetition {
       pauseMs = longest * (1 - Math.random() / 2)
     }
     if (this.#closed) return
+    this.#onDone()
     this.#timer = setTimeout(() => void this.run(), Math.min(pauseMs, LONGEST_TIMER_MS)).unref()
   }
 }

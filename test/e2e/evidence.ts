@@ -6,8 +6,8 @@ export const connectorUsername = 'postern-connector'
 
 /** A JSON Web Token; what the API server hands out for `continue` begins so too, but is one part alone. */
 const token = /eyJ[\w-]*\.[\w-]+\./
-/** What a connector asks on its own behalf, to see whether the API server is there. */
-const probes = ['/readyz', '/version']
+/** What a connector asks on its own behalf: whether the API server is there, and what it lets the connector do. */
+const probes = ['/readyz', '/version', '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews']
 
 /** A line of a connector's trail: an event as the API server would write it, with what Postern adds. */
 export type TrailEvent = AuditEvent

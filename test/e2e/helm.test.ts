@@ -5,12 +5,12 @@ import { connect } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
-import { kubectlOutput } from '../../sandbox/kubectl.ts'
+import { kubectlOutput, runKubectl } from '../../sandbox/kubectl.ts'
 import { checkConnector } from '../../src/config/check-connector.ts'
 import { type Helm, startHelm } from '../support/helm.ts'
 import { complaintsOf } from './graceful-end.ts'
 import { Release, parseManifests } from './helm/release.ts'
-import { EVERYTHING, LEAST_RIGHTS, leastValues } from './helm/values.ts'
+import { EVERYTHING, LEAST_RIGHTS, TRIAL, leastValues } from './helm/values.ts'
 
 /*
  * The chart, rendered by helm, checked and kept by the API server, and its pod run with what the rendered manifests give
@@ -39,7 +39,7 @@ describe('values', () => {
     expect(await helm.lint(STATED)).toContain('0 chart(s) failed')
   })
 
-  test.each<[string, object, RegExp]>([
+  test.concurrent.each<[string, object, RegExp]>([
     ['an unknown key', { kubernetes: { publicUrl: 'https://x' } }, /additional properties 'publicUrl' not allowed/],
     ['no issuer', { identity: { issuers: [] } }, /identity.issuers: who may sign in/],
     ['no address', { portal: { publicURL: '' } }, /portal.publicURL: what do people call it/],
@@ -47,6 +47,12 @@ describe('values', () => {
     ['no policy', { policies: { files: {} } }, /without one nobody may do anything/],
     ['an issuer over http', issuerAt('http://sso.example.com'), /does not match pattern '\^https/],
     ['a drain timeout beside drainSeconds', { limits: { drainTimeout: '1m' } }, /'drainTimeout' not allowed/],
+    ['a delay beside shutdownDelaySeconds', { limits: { shutdownDelay: '1m' } }, /'shutdownDelay' not allowed/],
+    [
+      'an authority for a trial',
+      { tls: { trial: true, certificateAuthority: 'ca.crt' } },
+      /has an authority of its own/,
+    ],
     ['two replicas on one claim', { replicas: 2 }, /one connector holds the lock of a claim/],
     ['least rights over nobody', { rights: { kind: 'least' } }, /say which users and groups/],
     ['an Ingress that would end TLS', { ingress: { enabled: true } }, /annotations': minProperties/],
@@ -97,6 +103,51 @@ test('policies can be objects alone, and least rights hold what that needs', asy
   expect(document['policies']).toBeUndefined()
 })
 
+test("rules of one's own are joined by what policies that are objects need", async () => {
+  const rules = [{ verbs: ['get'], apiGroups: [''], resources: ['pods'] }]
+  const policies = { objects: { socket: 'in-cluster' } }
+  const text = await helm.template({ name: 'a', namespace: 'b' }, { ...STATED, rights: { rules }, policies })
+  const role = parseManifests(text).find(({ kind }) => kind === 'ClusterRole')
+  expect(role?.rules).toEqual([
+    ...rules,
+    { apiGroups: ['postern.dev'], resources: ['clusterposternpolicies', 'posternpolicies'], verbs: ['list', 'watch'] },
+    {
+      apiGroups: ['postern.dev'],
+      resources: ['clusterposternpolicies/status', 'posternpolicies/status'],
+      verbs: ['patch'],
+    },
+    { nonResourceURLs: ['/readyz', '/version'], verbs: ['get'] },
+  ])
+})
+
+test.each([
+  [{}, { shutdownDelay: '5s', drainTimeout: '30s' }, 40],
+  [
+    { shutdownDelaySeconds: 20, drainSeconds: 90, limits: { maxConnections: 1000 } },
+    { shutdownDelay: '20s', drainTimeout: '90s', maxConnections: 1000 },
+    115,
+  ],
+])('a pod with %j ends within the time that the kubelet gives it', async (said, limits, gracePeriodSeconds) => {
+  const { kubernetes, portal, tls, identity, policies } = STATED
+  const values = { kubernetes, portal, tls, identity, policies, ...said }
+  const manifests = parseManifests(await helm.template({ name: 'postern', namespace: 'default' }, values))
+  const { data = {} } = manifests.find(({ kind }) => kind === 'ConfigMap') ?? {}
+  const document = parse(data['connector.yaml'] ?? '') as Record<string, unknown>
+  expect(document['limits']).toEqual(limits)
+  expect(document['stateDirectory']).toBe('/var/lib/postern/state')
+  const deployment = manifests.find(({ kind }) => kind === 'Deployment')
+  expect(deployment?.spec?.template?.spec.terminationGracePeriodSeconds).toBe(gracePeriodSeconds)
+})
+
+test('a private authority is told to clients of the kubernetes listener', async () => {
+  const tls = { existingSecret: 'listeners', certificateAuthority: '/etc/postern/tls/ca.crt' }
+  const manifests = parseManifests(await helm.template({ name: 'postern', namespace: 'default' }, { ...STATED, tls }))
+  const { data = {} } = manifests.find(({ kind }) => kind === 'ConfigMap') ?? {}
+  const { listen } = parse(data['connector.yaml'] ?? '') as Record<string, Record<string, { tls: object }>>
+  expect(listen?.['kubernetes']?.tls).toMatchObject({ certificateAuthority: '/etc/postern/tls/ca.crt' })
+  expect(listen?.['portal']?.tls).toEqual({ certificate: '/etc/postern/tls/tls.crt', key: '/etc/postern/tls/tls.key' })
+})
+
 test('a trial needs no certificate', async () => {
   const text = await helm.template({ name: 'a', namespace: 'b' }, { ...STATED, tls: { trial: true } })
   expect(text).not.toMatch(/secret|tls:/)
@@ -132,12 +183,46 @@ describe('what stands in the repository', () => {
   })
 })
 
+/*
+ * The releases are made side by side, since most of what it takes is to wait. Each ends with its own tests.
+ */
+const releases = { everything: EVERYTHING, full: {}, least: LEAST_RIGHTS, trial: TRIAL }
+type ReleaseName = keyof typeof releases
+const made = new Map<ReleaseName, Promise<Release>>()
+
+async function make(name: ReleaseName): Promise<Release> {
+  const release = await Release.render(surroundings, helm, `helm-${name}`, releases[name])
+  await release.apply()
+  if (name !== 'everything') await release.run()
+  return release
+}
+
+beforeAll(() => {
+  for (const name of Object.keys(releases) as ReleaseName[]) {
+    const release = make(name)
+    // Whoever asks for it is told.
+    release.catch(() => undefined)
+    made.set(name, release)
+  }
+})
+
+/** Whoever takes a release removes it. */
+async function releaseOf(name: ReleaseName): Promise<Release> {
+  const release = await made.get(name)
+  if (release === undefined) throw new Error(`there is no release ${name}`)
+  made.delete(name)
+  return release
+}
+
+afterAll(async () => {
+  for (const release of made.values()) await (await release.catch(() => null))?.remove()
+})
+
 describe('everything that the chart can make', () => {
   let release: Release
 
   beforeAll(async () => {
-    release = await Release.render(surroundings, helm, 'helm-everything', EVERYTHING)
-    await release.apply()
+    release = await releaseOf('everything')
   })
   afterAll(() => release.remove())
 
@@ -167,9 +252,7 @@ describe('a release with full rights', () => {
   let release: Release
 
   beforeAll(async () => {
-    release = await Release.render(surroundings, helm, 'helm-full', {})
-    await release.apply()
-    await release.run()
+    release = await releaseOf('full')
   })
   afterAll(async () => {
     expect(await release.remove()).toBe(0)
@@ -179,7 +262,6 @@ describe('a release with full rights', () => {
   test('lives, and starts anew only after the old pod has let go of its recordings', async () => {
     expect(await release.probe('livenessProbe')).toBe(200)
     expect(release.find('Deployment').spec).toMatchObject({ replicas: 1, strategy: { type: 'Recreate' } })
-    expect(release.podSpec.terminationGracePeriodSeconds).toBe(40)
     await expect.poll(() => release.pods(), { timeout: 30_000 }).toHaveLength(1)
   })
 
@@ -229,15 +311,23 @@ describe('a release with full rights', () => {
     await release.replacePolicies((text) => text.replace('resources: [pods, configmaps], ', 'resources: [pods], '))
     await expect.poll(answer, { timeout: 15_000 }).toBe(1)
   })
+
+  test('says in one line that it has lost its rights', async () => {
+    const restore = await release.loseRights()
+    expect((await release.kubectl('ana', ['get', 'pods', '--namespace=default'])).stderr).toContain('cannot list')
+    await expect
+      .poll(() => release.readiness(), { timeout: 10_000 })
+      .toMatch(/\[\+\]socket\/in-cluster ok, but the credential of the connector has no rights .*\n/)
+    expect(release.log.split('\n').filter((line) => line.includes('has no rights'))).toHaveLength(1)
+    await restore()
+  })
 })
 
 test('a release for a trial is ready with a certificate of its own, whose authority it keeps', async () => {
-  const release = await Release.render(surroundings, helm, 'helm-trial', { tls: { existingSecret: '', trial: true } })
+  const release = await releaseOf('trial')
   onTestFinished(async () => {
     expect(await release.remove()).toBe(0)
   })
-  await release.apply()
-  await release.run()
   const ca = await readFile(join(release.volumePath('state'), 'trial-ca.crt'), 'utf8')
   const socket = connect({ host: '127.0.0.1', port: Number(new URL(release.url).port), ca })
   await once(socket, 'secureConnect')
@@ -249,13 +339,11 @@ describe('a release with least rights', () => {
   let release: Release
 
   beforeAll(async () => {
-    release = await Release.render(surroundings, helm, 'helm-least', LEAST_RIGHTS)
-    await release.apply()
+    release = await releaseOf('least')
     // What the cluster itself gives to the group.
     const binding = ['create', 'rolebinding', 'helm-readers', '--role=helm-readers', '--group=payments-dev']
     await kubectlOutput(admin, ['create', 'role', 'helm-readers', '--verb=get,list', '--resource=pods,pods/log'])
     await kubectlOutput(admin, binding)
-    await release.run()
   })
   afterAll(async () => {
     await kubectlOutput(admin, ['delete', 'role/helm-readers', 'rolebinding/helm-readers'])
@@ -269,6 +357,21 @@ describe('a release with least rights', () => {
       { apiGroups: [''], resources: ['users'], verbs: ['impersonate'], resourceNames: ['ana@example.com'] },
       { nonResourceURLs: ['/readyz', '/version'], verbs: ['get'] },
     ])
+  })
+
+  test.concurrent.each([
+    ['get', 'pods'],
+    ['create', 'pods/exec'],
+    ['get', 'secrets'],
+    ['impersonate', 'users/omar@example.com'],
+    ['impersonate', 'groups/system:masters'],
+    ['impersonate', 'serviceaccounts'],
+    ['create', 'tokenreviews.authentication.k8s.io'],
+    ['list', 'clusterposternpolicies.postern.dev'],
+  ])('may not %s %s in its own name', async (verb, what) => {
+    const itself = '--as=system:serviceaccount:helm-least:postern'
+    const { code, stdout } = await runKubectl(admin, ['auth', 'can-i', verb, what, itself, '--namespace=default'])
+    expect([code, stdout]).toEqual([1, 'no\n'])
   })
 
   test('does what the policy and the cluster allow', async () => {
@@ -304,5 +407,20 @@ describe('a release with least rights', () => {
     await kubectlOutput(admin, ['delete', 'rolebinding', 'helm-readers', '-n', 'payments'])
     expect(code).toBe(1)
     expect(stderr).toContain('no rule allows')
+  })
+
+  test('is not ready while it has lost the right to act as people, and says so in one line', async () => {
+    const restore = await release.loseRights()
+    const { code, stderr } = await release.kubectl('ana', ['get', 'pods', '--namespace=default'])
+    expect(code).toBe(1)
+    expect(stderr).toContain('cannot impersonate resource')
+    await expect
+      .poll(() => release.readiness(), { timeout: 10_000 })
+      .toMatch(/\[-\]socket\/in-cluster failed: .* lacks the verb impersonate\n/)
+    expect(await release.probe('readinessProbe')).toBe(503)
+    await restore()
+    await expect.poll(() => release.probe('readinessProbe'), { timeout: 10_000 }).toBe(200)
+    expect(release.log.split('\n').filter((line) => line.includes('lacks the verb impersonate'))).toHaveLength(1)
+    expect(await release.kubectl('ana', ['get', 'pods', '--namespace=default'])).toMatchObject({ code: 0 })
   })
 })

@@ -31,7 +31,8 @@ sockets:
 policies: [policy.yaml]
 audit: { trail: { directory: /srv/postern/audit } }
 recordings: { store: { directory: /var/lib/postern/recordings } }
-limits: { drainTimeout: 45s }
+stateDirectory: /srv/postern/state
+limits: { shutdownDelay: 5s, drainTimeout: 45s }
 `
 const POLICY = `apiVersion: postern.dev/v1alpha1
 kind: Policy
@@ -71,8 +72,9 @@ test('--dry-run prints the files and changes nothing', async () => {
   expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' })
   expect(stdout).toMatch(/^# \/etc\/sysusers\.d\/postern\.conf\nu postern /)
   expect(stdout).toContain(`main.ts connector start --config ${config}\n`)
-  expect(stdout).toContain('\nTimeoutStopSec=60s\n')
+  expect(stdout).toContain('\nTimeoutStopSec=65s\n')
   expect(stdout).toContain('\nReadWritePaths=/srv/postern/audit\n')
+  expect(stdout).toContain('\nReadWritePaths=/srv/postern/state\n')
   expect(stdout).not.toContain('/var/lib/postern/recordings')
   expect(readdirSync(root, { recursive: true })).toEqual(before)
 })

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -132,6 +132,48 @@ describe('postern policy test', () => {
   test('without tests, or without policies, does not end well', async () => {
     expect(await laptop.run(['policy', 'test', policy])).toMatchObject({ exitCode: 1 })
     expect(await laptop.run(['policy', 'test'])).toMatchObject({ exitCode: 64, stdout: '' })
+  })
+})
+
+describe('manifests of policies that are Kubernetes objects', () => {
+  const MANIFESTS = `apiVersion: v1
+kind: Namespace
+metadata: { name: shop }
+---
+apiVersion: postern.dev/v1alpha1
+kind: PosternPolicy
+metadata: { name: developers, namespace: shop }
+spec:
+  subjects: { groups: [shop] }
+  rules:
+    - { verbs: [get, list], resources: [pods] }
+tests:
+  - { name: reads its pods, as: { user: ana, groups: [shop] }, request: get pods -n shop, expect: allow }
+  - { name: reads no others, as: { user: ana, groups: [shop] }, request: get pods -n prod, expect: deny }
+`
+  const NAME = 'PosternPolicy/shop/developers#1'
+
+  test('are tested, checked and explained where they stand among others', async () => {
+    const directory = join(laptop.home, 'manifests')
+    mkdirSync(directory)
+    const path = file('manifests/shop.yaml', MANIFESTS)
+    const tested = await laptop.run(['policy', 'test', directory])
+    expect([tested.exitCode, tested.stdout]).toEqual([0, '2 passed, 0 failed, 0 rules without a test\n'])
+    const checked = await laptop.run(['policy', 'check', directory])
+    expect([checked.exitCode, checked.stdout]).toEqual([0, 'nothing is wrong\n'])
+    const explain = ['policy', 'explain', '--policy', directory, '--user', 'ana', '--group', 'shop']
+    const inIt = await laptop.run([...explain, 'get', 'pods', '-n', 'shop'])
+    expect(inIt.stdout).toContain(`decision: allowed by ${NAME} (${path}:11)\n`)
+    const beside = await laptop.run([...explain, 'get', 'pods', '-n', 'prod'])
+    expect(beside.stdout).toContain('decision: denied, no rule allows it\n')
+    expect(beside.stdout).toContain(`${NAME} (${path}:11) lacks namespace "prod"`)
+  })
+
+  test('are told what is wrong with them by file and line', async () => {
+    const path = file('bad-manifest.yaml', MANIFESTS.replace('[pods] }', '[pods], namespaces: [prod] }'))
+    const { exitCode, stdout } = await laptop.run(['policy', 'check', path])
+    expect(exitCode).toBe(78)
+    expect(stdout).toContain(`${path}:11: error: spec.rules[0].namespaces: unknown key`)
   })
 })
 

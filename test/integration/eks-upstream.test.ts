@@ -60,10 +60,19 @@ function keys({ accessKeyID, secretAccessKey, sessionToken }: Identity): EksOpti
   }
 }
 
+/** By the upstream that was opened last. */
+let told: string[] = []
+
 async function open(options: Partial<EksOptions>, now: () => number = Date.now): Promise<EksUpstream> {
   const defaults = { cluster: 'prod', region: aws.region, fips: false, credentials: { kind: 'ambient' } as const }
+  told = []
   const upstream = await EksUpstream.open(
     { ...defaults, assumeRole: undefined, ...options },
+    {
+      onReloaded: () => told.push('reloaded'),
+      onRefused: (problem) => told.push(`refused: ${problem}`),
+      onMended: () => told.push('mended'),
+    },
     DEFAULT_UPSTREAM_LIMITS,
     now,
   )
@@ -323,15 +332,33 @@ describe('without a way to the cluster', () => {
   })
 })
 
-test('AWS being away does not end what works', async () => {
+test('AWS being away does not end what works, and is told once, in one line, as is its return', async () => {
   let nowMs = Date.now()
   const upstream = await open({ credentials: keys(addUser()) }, () => nowMs)
+  expect([upstream.problem, ...told]).toEqual([''])
   aws.fault = (operation) => (operation.startsWith('eks:') ? 'cut' : undefined)
   nowMs += 2 * MINUTE_MS
   cluster.onRequest = (_request, response) => response.destroy()
   await failureOf(answerOf(upstream))
   cluster.onRequest = undefined
   expect(await whoami(upstream)).toBe('connector')
+  const mapped = [...cluster.mapped]
+  cluster.mapped.clear()
+  await failureOf(upstream.probe(NEVER))
+  await vi.waitFor(() => {
+    expect(told).toEqual([expect.stringMatching(/^refused: [^\n]+$/)])
+  })
+  expect(told).toEqual([`refused: ${upstream.problem}`])
+  for (const [arn, identity] of mapped) cluster.mapped.set(arn, identity)
+  expect(await whoami(upstream)).toBe('connector')
+  aws.fault = () => undefined
+  await vi.waitFor(
+    () => {
+      expect(told.slice(1)).toEqual(['mended'])
+    },
+    { timeout: 10_000 },
+  )
+  expect(upstream.problem).toBe('')
 })
 
 test('a cluster that has moved is followed; what is under way ends where it is', async () => {
@@ -355,6 +382,7 @@ test('a cluster that has moved is followed; what is under way ends where it is',
   })
   silent?.end('late')
   expect((await underWay).body.toString()).toBe('late')
+  expect(told).toEqual(['reloaded'])
   await vi.waitFor(() => {
     expect(upstream.openConnections).toBe(1)
   })

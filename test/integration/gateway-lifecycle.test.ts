@@ -1,5 +1,8 @@
 import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
+import { constants } from 'node:http2'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { STAGED_POLICY, type StagedGateway, startStagedGateway } from '../support/staged-gateway.ts'
 
@@ -52,6 +55,30 @@ describe('a connector that is told to stop', () => {
       await expect.poll(() => gateway.apiServer.seen.length).toBe(1)
       await Promise.all([expect(answer).rejects.toThrow(), gateway.app.stop()])
       expect(gateway.apiServer.openConnections).toBe(0)
+    })
+  })
+
+  it('says over HTTP/2 why it cuts off what is left, resets nothing, and calls it no failure', async () => {
+    await withGateway({ limits: { drainTimeout: '0s' } }, async (gateway) => {
+      gateway.apiServer.onRequest = (_request, response) => {
+        response.writeHead(200).write('half')
+      }
+      const session = gateway.http2()
+      const told: string[] = []
+      session.on('goaway', (_code: number, _last: number, why?: Buffer) => told.push(String(why ?? '')))
+      const log = session.request({ ':path': `${PODS}/web/log?follow=true`, authorization: `Bearer ${gateway.token}` })
+      log.on('error', () => undefined)
+      await once(log, 'data')
+      const closed = once(log, 'close')
+      await gateway.app.stop()
+      await closed
+      expect(told[0]).toBe('the connector stops; run the command again to go on')
+      expect(log.rstCode).not.toBe(constants.NGHTTP2_INTERNAL_ERROR)
+      expect(gateway.log.join('')).not.toContain('request.failed')
+      expect((await gateway.events()).at(-1)?.responseStatus).toMatchObject({
+        code: 200,
+        message: 'the response was broken off: the connector stops; run the command again to go on',
+      })
     })
   })
 
@@ -159,6 +186,97 @@ describe('a socket that forwards as the subject', () => {
         i % 2 === 0 && /^impersonate-/i.test(name) ? [`${name}: ${seen?.rawHeaders[i + 1] ?? ''}`] : [],
       )
       expect(lines).toEqual(['Impersonate-User: ana@example.com', 'Impersonate-Group: payments-dev'])
+    })
+  })
+})
+
+const FULL_RIGHTS = { verbs: ['*'], apiGroups: ['*'], resources: ['*'] }
+/** What everybody has who is known to a cluster. */
+const NO_RIGHTS = [
+  {
+    verbs: ['create'],
+    apiGroups: ['authorization.k8s.io'],
+    resources: ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'],
+  },
+  { verbs: ['create'], apiGroups: ['authentication.k8s.io'], resources: ['selfsubjectreviews'] },
+]
+
+describe('a socket whose connector loses its rights in the cluster', () => {
+  const refuseAll = (gateway: StagedGateway): void => {
+    gateway.apiServer.onRequest = (_request, response) => {
+      response.writeHead(403, { 'Content-Type': 'application/json' }).end('{"kind":"Status","code":403}')
+    }
+  }
+
+  it('says so in one line soon after a request has met it, and serves on', async () => {
+    const stage = (apiServer: StagedGateway['apiServer']): void => {
+      apiServer.ownRules = [...NO_RIGHTS, FULL_RIGHTS]
+    }
+    await withGateway({ stage }, async (gateway) => {
+      const verbose = async (): Promise<string> => (await ops(gateway, '/readyz?verbose')).text
+      await expect.poll(verbose).toContain('[+]socket/production ok\n')
+      gateway.apiServer.ownRules = NO_RIGHTS
+      refuseAll(gateway)
+      expect((await gateway.fetch(PODS)).statusCode).toBe(403)
+      await expect
+        .poll(verbose, { timeout: 3_000 })
+        .toMatch(
+          /\[\+\]socket\/production ok, but the credential of the connector has no rights .*; look at its bindings\n/,
+        )
+      expect((await ops(gateway, '/readyz')).status).toBe(200)
+      const told = gateway.log.filter((line) => line.includes('has no rights'))
+      expect(told).toHaveLength(1)
+      expect(JSON.parse(told[0] ?? '')).toMatchObject({ level: 40, msg: 'socket.readiness', name: 'socket/production' })
+    })
+  })
+
+  it('is not ready when it may not act as people any more, which is all that it does, until it may again', async () => {
+    const impersonation = { verbs: ['impersonate'], apiGroups: [''], resources: ['users', 'groups'] }
+    const stage = (apiServer: StagedGateway['apiServer']): void => {
+      apiServer.ownRules = [...NO_RIGHTS, impersonation]
+    }
+    await withGateway({ stage, forwardAs: 'subject' }, async (gateway) => {
+      await expect.poll(async () => (await ops(gateway, '/readyz')).status).toBe(200)
+      gateway.apiServer.ownRules = [...NO_RIGHTS, { ...FULL_RIGHTS, verbs: ['get', 'list'] }]
+      refuseAll(gateway)
+      expect((await gateway.fetch(PODS)).statusCode).toBe(403)
+      await expect
+        .poll(async () => (await ops(gateway, '/readyz')).text, { timeout: 3_000 })
+        .toMatch(/\[-\]socket\/production failed: .* lacks the verb impersonate\n/)
+      gateway.apiServer.ownRules = [impersonation]
+      await expect.poll(async () => (await ops(gateway, '/readyz')).status, { timeout: 4_000 }).toBe(200)
+    })
+  })
+})
+
+describe('a connector with several sockets', () => {
+  it('is ready while one of them is, and tells of the others, in figures too', async () => {
+    const adjust: NonNullable<Parameters<typeof startStagedGateway>[0]>['adjust'] = (document) => ({
+      ...document,
+      sockets: [
+        ...document.sockets,
+        {
+          name: 'away',
+          upstream: {
+            server: {
+              url: 'https://127.0.0.1:1',
+              certificateAuthority: 'api-server.crt',
+              credential: { token: { env: 'PATH' } },
+            },
+          },
+        },
+      ],
+    })
+    const prepare = (directory: string, { certificateAuthority }: StagedGateway['apiServer']): Promise<void> =>
+      writeFile(join(directory, 'api-server.crt'), certificateAuthority)
+    await withGateway({ adjust, prepare }, async (gateway) => {
+      await expect.poll(async () => (await ops(gateway, '/readyz')).status).toBe(200)
+      const { text } = await ops(gateway, '/readyz?verbose')
+      expect(text).toContain('[+]socket/production ok\n')
+      expect(text).toMatch(/\[-\]socket\/away failed: .*ECONNREFUSED/)
+      const metrics = (await ops(gateway, '/metrics')).text
+      expect(metrics).toContain('postern_socket_ready{socket="production"} 1')
+      expect(metrics).toContain('postern_socket_ready{socket="away"} 0')
     })
   })
 })

@@ -95,6 +95,38 @@ describe('a certificate that changes', () => {
     expect(answer).toContain(Buffer.from(`${authority.certificate.trim()}\n`).toString('base64'))
   })
 
+  it('has a private authority that the portal tells clients to trust, the next one too while it takes its place', async () => {
+    const issued = authority.issueServer({ hosts: ['127.0.0.1'] })
+    const gateway = await stage({
+      async prepare(directory) {
+        await writeFile(join(directory, 'private.crt'), issued.cert)
+        await writeFile(join(directory, 'private.key'), issued.key)
+        await writeFile(join(directory, 'private-ca.crt'), authority.certificate)
+      },
+      adjust: (document) => {
+        const tls = { certificate: 'private.crt', key: 'private.key', certificateAuthority: 'private-ca.crt' }
+        return {
+          ...document,
+          listen: { ...document.listen, kubernetes: { ...document.listen.kubernetes, tls } },
+        }
+      },
+    })
+    const told = async (): Promise<string> => {
+      const socket = connect({ host: '127.0.0.1', port: gateway.portalPort, ca: gateway.certificateAuthority })
+      const answer = await answerOf(socket, 'GET /.well-known/postern HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+      const data = /"kubernetes":\{[^}]*"certificateAuthorityData":"([^"]*)"/.exec(answer)?.[1] ?? ''
+      return Buffer.from(data, 'base64').toString()
+    }
+    expect((await told()).trim()).toBe(authority.certificate.trim())
+    const next = createCertificateAuthority('the next one')
+    await replace(gateway.directory, 'private-ca.crt', next.certificate)
+    await expect.poll(() => ops(gateway, '/readyz?verbose'), SOON).toMatch(/kubernetes ok, but .* is not signed by/)
+    expect((await told()).trim()).toBe(authority.certificate.trim())
+    await replace(gateway.directory, 'private-ca.crt', `${authority.certificate}\n${next.certificate}`)
+    await expect.poll(told, SOON).toContain(next.certificate.trim())
+    expect(await told()).toContain(authority.certificate.trim())
+  })
+
   it('that is bad keeps the old one, and says so until it is mended', async () => {
     const gateway = await stage()
     const before = await shown(gateway.port)

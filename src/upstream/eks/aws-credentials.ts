@@ -1,6 +1,7 @@
 import { fromIni, fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers'
 import { readSmallFile } from '../small-file.ts'
-import type { AwsOptions, SecretText } from './eks-options.ts'
+import type { SecretText } from '../../document/secret.ts'
+import type { AwsOptions } from './eks-options.ts'
 
 /** A file with a key may have at most so many bytes. */
 const MAX_KEY_BYTES = 16 * 1024

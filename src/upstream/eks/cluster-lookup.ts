@@ -15,14 +15,20 @@ export class ClusterLookup {
   /**
    * @param onFound is awaited; what it throws counts as a failure of the look-up
    * @param now milliseconds
+   * @param onDone called after each look-up, failed or not
    */
-  constructor(describe: () => Promise<EksCluster>, onFound: (cluster: EksCluster) => Promise<void>, now: () => number) {
+  constructor(
+    describe: () => Promise<EksCluster>,
+    onFound: (cluster: EksCluster) => Promise<void>,
+    now: () => number,
+    onDone: () => void,
+  ) {
     this.#now = now
     this.#repetition = new Repetition(async () => {
       this.#lookedAtMs = now()
       await onFound(await describe())
       return LOOK_EVERY_MS * (0.9 + Math.random() / 5)
-    })
+    }, onDone)
   }
 
   /** Why the last look-up failed; empty after a success. */

@@ -1,7 +1,4 @@
-import type { Secret } from '../../document/secret.ts'
-
-/** Text that is in a file, read again whenever it is needed, or was given. */
-export type SecretText = { readonly file: string } | { readonly value: Secret }
+import type { SecretText } from '../../document/secret.ts'
 
 /** Where AWS credentials come from. */
 export type AwsCredentialSource =

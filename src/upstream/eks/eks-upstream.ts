@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Credential } from '../credential.ts'
 import { buildEndpoint } from '../endpoint.ts'
 import { Problems } from '../endpoint-error.ts'
+import type { UpstreamEvents } from '../reloaded-upstream.ts'
 import { RenewedToken } from '../renewed-token.ts'
+import { Succession } from '../succession.ts'
 import { UpstreamClient } from '../upstream-client.ts'
 import { UpstreamFailures } from '../upstream-failures.ts'
 import { DEFAULT_UPSTREAM_LIMITS, type UpstreamLimits } from '../upstream-limits.ts'
@@ -29,13 +32,17 @@ export class EksUpstream implements Upstream {
   readonly #lookup: ClusterLookup
   readonly #token: RenewedToken
   readonly #failures: UpstreamFailures
-  readonly #retired = new Set<UpstreamClient>()
-  /** Where `#client` leads. */
+  readonly #events: UpstreamEvents
+  readonly #clients = new Succession()
+  /** Where the current client leads. */
   #place = ''
-  #client: UpstreamClient | undefined
+  /** What was told last; empty for nothing. */
+  #told = ''
+  #lookedUp = false
   #closed = false
 
-  private constructor(options: EksOptions, limits: UpstreamLimits, now: () => number) {
+  private constructor(options: EksOptions, events: UpstreamEvents, limits: UpstreamLimits, now: () => number) {
+    this.#events = events
     const { cluster, region } = options
     this.#limits = limits
     this.#failures = new UpstreamFailures(`of EKS cluster ${cluster} in ${region}`)
@@ -48,11 +55,18 @@ export class EksUpstream implements Upstream {
         if (this.#token.authorization() === undefined) await this.#token.renew()
       },
       now,
+      () => {
+        this.#lookedUp = true
+        this.#tell()
+      },
     )
     this.#token = new RenewedToken({
       make: (refused) => this.#session.makeToken(refused),
       refusalHint: `see 'postern eks check --cluster ${cluster} --region ${region}'`,
       now,
+      onDone: () => {
+        if (this.#lookedUp) this.#tell()
+      },
     })
   }
 
@@ -63,10 +77,11 @@ export class EksUpstream implements Upstream {
    */
   static async open(
     options: EksOptions,
+    events: UpstreamEvents,
     limits: UpstreamLimits = DEFAULT_UPSTREAM_LIMITS,
     now: () => number = Date.now,
   ): Promise<EksUpstream> {
-    const upstream = new EksUpstream(options, limits, now)
+    const upstream = new EksUpstream(options, events, limits, now)
     const waited = new AbortController()
     const { signal } = waited
     await Promise.race([
@@ -78,9 +93,12 @@ export class EksUpstream implements Upstream {
   }
 
   get openConnections(): number {
-    let open = this.#client?.openConnections ?? 0
-    for (const client of this.#retired) open += client.openConnections
-    return open
+    return this.#clients.openConnections
+  }
+
+  /** Why the last answers of AWS stay in force, which could not be had anew. */
+  get problem(): string {
+    return this.#lookup.problem === '' ? this.#token.problem : this.#lookup.problem
   }
 
   send(request: UpstreamRequest, sink: ResponseSink, drain: () => void): UpstreamExchange {
@@ -109,14 +127,13 @@ export class EksUpstream implements Upstream {
     this.#closed = true
     this.#lookup.close()
     this.#token.close()
-    this.#client?.close()
-    for (const client of this.#retired) client.close()
+    this.#clients.close()
     this.#session.close()
   }
 
   /** Undefined unless there is a place to send to and a token to send. */
   #usable(): UpstreamClient | undefined {
-    return this.#token.authorization() === undefined ? undefined : this.#client
+    return this.#token.authorization() === undefined ? undefined : (this.#clients.current ?? undefined)
   }
 
   /** Makes new requests go to where the cluster is. */
@@ -124,22 +141,28 @@ export class EksUpstream implements Upstream {
     const place = `${server}\n${certificateAuthority}`
     if (place === this.#place) return
     const problems = new Problems('DescribeCluster')
-    const parts = { server, certificateAuthority: { value: certificateAuthority }, credential: this.#token }
+    const parts = { server, certificateAuthority: { value: certificateAuthority }, credential: shared(this.#token) }
     const endpoint = await buildEndpoint(parts, problems)
     if (endpoint === undefined) throw problems.toError()
     if (this.#closed) return
-    for (const client of this.#retired) if (client.openConnections === 0) this.#retired.delete(client)
-    if (this.#client !== undefined) {
-      this.#client.retire()
-      this.#retired.add(this.#client)
-    }
-    this.#client = new UpstreamClient(endpoint, this.#limits)
+    const moved = this.#place !== ''
+    this.#clients.follow(new UpstreamClient(endpoint, this.#limits))
     this.#place = place
+    if (moved) this.#events.onReloaded()
+  }
+
+  /** Tells what changed, once there is something in force; what keeps it from being so is `probe`'s to say. */
+  #tell(): void {
+    const { problem } = this
+    if (this.#usable() === undefined || problem === this.#told) return
+    this.#told = problem
+    if (problem === '') this.#events.onMended()
+    else this.#events.onRefused(problem)
   }
 
   #unready(): Error {
     if (this.#closed) return this.#failures.closed()
-    return this.#failures.unready(NOT_READY, (this.#client === undefined ? this.#lookup : this.#token).problem)
+    return this.#failures.unready(NOT_READY, (this.#clients.current === null ? this.#lookup : this.#token).problem)
   }
 
   #refuse(sink: ResponseSink): UpstreamExchange {
@@ -157,5 +180,20 @@ export class EksUpstream implements Upstream {
         over = true
       },
     }
+  }
+}
+
+/** A credential of several endpoints, which closing one of them leaves open. */
+function shared(credential: Credential): Credential {
+  return {
+    get problem() {
+      return credential.problem
+    },
+    ...(credential.refusalHint !== undefined && { refusalHint: credential.refusalHint }),
+    authorization: () => credential.authorization(),
+    rejected: () => {
+      credential.rejected()
+    },
+    close: () => undefined,
   }
 }

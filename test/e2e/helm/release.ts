@@ -13,7 +13,7 @@ import { leastValues } from './values.ts'
 
 const SERVICE_ACCOUNT_DIRECTORY = '/var/run/secrets/kubernetes.io/serviceaccount'
 
-const READY_WITHIN_MS = 15_000
+const READY_WITHIN_MS = 30_000
 
 /** What the tests look at of a Kubernetes object. */
 export interface Manifest {
@@ -101,11 +101,9 @@ export class Release {
     return release
   }
 
-  /** Lets the API server check the manifests with their fields, then applies them. */
+  /** Lets the API server check the manifests, unknown fields included, and keep them. */
   async apply(): Promise<void> {
-    const apply = ['apply', '--server-side', '--validate=strict', '--filename=-']
-    await this.#admin([...apply, '--dry-run=server'], this.#text)
-    await this.#admin(apply, this.#text)
+    await this.#admin(['apply', '--server-side', '--validate=strict', '--filename=-'], this.#text)
   }
 
   find(kind: string, name = 'postern'): Manifest {
@@ -164,6 +162,23 @@ export class Release {
     return response.status
   }
 
+  /** What the connector says of its readiness, check by check. */
+  async readiness(): Promise<string> {
+    return await (await fetch(`http://127.0.0.1:${this.#ports[2]}/readyz?verbose`)).text()
+  }
+
+  /** Takes the rights of the connector away, as somebody's mistake would, and gives back what restores them. */
+  async loseRights(): Promise<() => Promise<void>> {
+    const name = `${this.namespace}-postern`
+    await this.#admin(['delete', 'clusterrolebinding', name])
+    return async () => {
+      await this.#admin([
+        ...['create', 'clusterrolebinding', name, `--clusterrole=${name}`],
+        `--serviceaccount=${this.namespace}:${this.podSpec.serviceAccountName}`,
+      ])
+    }
+  }
+
   /** Runs the newest kubectl as a person, through the release's connector. */
   async kubectl(person: PersonName, argv: readonly string[], input = ''): Promise<KubectlResult> {
     const { connector, kubeconfigs, controlPlane, directory } = this.#surroundings
@@ -208,9 +223,10 @@ export class Release {
   /** Ends the pod, takes back what the cluster has of the release, and gives back the pod's exit code. */
   async remove(): Promise<number | null> {
     const code = (await this.#pod?.stop()) ?? null
-    const roles = `clusterrole,clusterrolebinding`
-    await this.#admin(['delete', roles, `${this.namespace}-postern`, '--ignore-not-found'])
-    await this.#admin(['delete', 'namespace', this.namespace, '--wait=false'])
+    await Promise.all([
+      this.#admin(['delete', 'clusterrole,clusterrolebinding', `${this.namespace}-postern`, '--ignore-not-found']),
+      this.#admin(['delete', 'namespace', this.namespace, '--wait=false']),
+    ])
     return code
   }
 

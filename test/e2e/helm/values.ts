@@ -22,6 +22,8 @@ export function leastValues({ issuer }: Pick<Surroundings, 'issuer'>, { kubernet
       ],
     },
     policies: { files: { 'people.yaml': PEOPLE } },
+    // Nobody sends these pods clients.
+    shutdownDelaySeconds: 0,
   }
 }
 
@@ -55,6 +57,9 @@ spec:
 export const LEAST_RIGHTS = {
   rights: { kind: 'least', impersonate: { users: ['ana@example.com'], groups: ['payments-dev', 'everyone'] } },
 }
+
+/** A certificate of the connector's own making. */
+export const TRIAL = { tls: { existingSecret: '', trial: true } }
 
 /** Everything that the chart can make, in one release. */
 export const EVERYTHING = {

@@ -5,8 +5,13 @@
 {{- if not .Values.tls.trial }}
   {{- $tls = dict "tls" (dict "certificate" "/etc/postern/tls/tls.crt" "key" "/etc/postern/tls/tls.key") }}
 {{- end }}
+{{- $kubernetesTls := deepCopy $tls }}
+{{- with .Values.tls.certificateAuthority }}
+  {{- if $.Values.tls.trial }}{{ fail "tls.certificateAuthority: a trial certificate has an authority of its own" }}{{- end }}
+  {{- $_ := set $kubernetesTls.tls "certificateAuthority" . }}
+{{- end }}
 {{- $listen := dict
-  "kubernetes" (merge (dict "address" ":8443" "publicURL" (required "kubernetes.publicURL: what do clients call it?" .Values.kubernetes.publicURL) "trustedProxies" .Values.kubernetes.trustedProxies) $tls)
+  "kubernetes" (merge (dict "address" ":8443" "publicURL" (required "kubernetes.publicURL: what do clients call it?" .Values.kubernetes.publicURL) "trustedProxies" .Values.kubernetes.trustedProxies) $kubernetesTls)
   "portal" (merge (dict "address" ":8444" "publicURL" (required "portal.publicURL: what do people call it?" .Values.portal.publicURL) "trustedProxies" .Values.portal.trustedProxies) $tls)
   "ops" (dict "address" ":9443") }}
 {{- $trail := dict "stdout" dict }}
@@ -21,7 +26,7 @@
   "sockets" (include "postern.sockets" . | fromJsonArray)
   "stateDirectory" "/var/lib/postern/state"
   "audit" (dict "trail" $trail "requestReceived" .Values.audit.requestReceived)
-  "limits" (merge (dict "drainTimeout" (printf "%ds" (int .Values.drainSeconds))) .Values.limits) }}
+  "limits" (merge (dict "shutdownDelay" (printf "%ds" (int .Values.shutdownDelaySeconds)) "drainTimeout" (printf "%ds" (int .Values.drainSeconds))) .Values.limits) }}
 {{- if or .Values.policies.files .Values.policies.existingConfigMap }}
   {{- $_ := set $document "policies" (list "/etc/postern/policies/*.yaml") }}
 {{- end }}
