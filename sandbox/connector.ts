@@ -10,7 +10,13 @@ import { type PosternOptions, spawnPostern } from './postern.ts'
 /** The parts of a connector document that differ from one sandbox to the next. */
 export type ConnectorParts = Pick<ConnectorInput, 'sockets' | 'policies'> &
   Partial<Pick<ConnectorInput, 'defaultSocket' | 'limits' | 'policyObjects' | 'audit' | 'recordings'>> & {
-    readonly issuer: { readonly url: string; readonly certificateAuthority: string; readonly clientID: string }
+    readonly issuer: {
+      readonly url: string
+      readonly certificateAuthority: string
+      readonly clientID: string
+      /** Default false. */
+      readonly deviceAuthorization?: boolean
+    }
     /** Who else may come in. */
     readonly machines?: Partial<Pick<ConnectorInput['identity'], 'serviceAccounts' | 'clientCertificates'>>
   }
@@ -82,7 +88,11 @@ async function attemptStart(directory: string, parts: ConnectorParts, options: P
       issuers: [
         {
           issuer: { url: issuer.url, audiences: [issuer.clientID], certificateAuthority: issuer.certificateAuthority },
-          client: { id: issuer.clientID, scopes: ['openid', 'profile', 'email', 'groups', 'offline_access'] },
+          client: {
+            id: issuer.clientID,
+            scopes: ['openid', 'profile', 'email', 'groups', 'offline_access'],
+            deviceAuthorization: issuer.deviceAuthorization ?? false,
+          },
           claimMappings: { username: { claim: 'email', prefix: '' }, groups: { claim: 'groups', prefix: '' } },
         },
       ],

@@ -5,6 +5,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { promisify } from 'node:util'
 import Provider, { type AdapterFactory, type Configuration, type JWK } from 'oidc-provider'
+import { exchange } from './identity-provider/browser.ts'
 import { people as everybody, type Person } from './identity-provider/people.ts'
 import { document, escapeHtml, isSignInPath, serveSignIn, signInPath } from './identity-provider/sign-in-page.ts'
 import { createStorage } from './identity-provider/storage.ts'
@@ -20,7 +21,7 @@ import { createStorage } from './identity-provider/storage.ts'
  *   await provider.stop()
  *
  * Client `postern` is public: code flow with PKCE S256 only, no secret. Its redirect URIs are http://127.0.0.1:PORT/ANY/PATH
- * and http://[::1]:PORT/ANY/PATH (RFC 8252); `localhost` is refused. As OpenID Connect Core section 11 asks, a refresh token is
+ * and http://[::1]:PORT/ANY/PATH (RFC 8252); `localhost` is refused. `registerConfidential` gives it a secret. As OpenID Connect Core section 11 asks, a refresh token is
  * issued only when the request has scope `offline_access` and `prompt=consent`. Refresh tokens rotate; a used one
  * that comes back revokes the whole grant.
  */
@@ -36,6 +37,8 @@ export interface IdentityProviderOptions {
   readonly idTokenSeconds?: number
   /** Default `RS256`. Keys for both are published either way. */
   readonly signingAlgorithm?: 'RS256' | 'ES256'
+  /** Where it tells that sessions ended (OpenID Connect Back-Channel Logout 1.0), and PEM to trust there; its tokens then have a `sid`. */
+  readonly backChannelLogout?: { readonly uri: string; readonly certificateAuthority: string }
 }
 
 /** What the provider saw since it started. */
@@ -51,6 +54,15 @@ interface IdentityProviderCounts {
   keyFetches: number
 }
 
+/** A client with a secret, as an operator registers it. */
+interface ConfidentialRegistration {
+  readonly secret: string
+  /** The only one that is taken. */
+  readonly redirectURI: string
+  /** The only one that is taken, and that the metadata names. Default `client_secret_basic`. */
+  readonly authMethod?: 'client_secret_basic' | 'client_secret_post'
+}
+
 export interface IdentityProvider {
   /** `https://127.0.0.1:PORT`, without a slash at the end. */
   readonly issuer: string
@@ -63,6 +75,8 @@ export interface IdentityProvider {
   readonly errors: readonly Error[]
   /** Signs with new keys from now on and publishes only those. Sessions, codes and refresh tokens stay good. */
   rotateKeys(): Promise<void>
+  /** Makes the client a confidential one from now on, or gives it another secret. Keys, sessions, codes and refresh tokens stay good. */
+  registerConfidential(client: ConfidentialRegistration): void
   /** While down, every connection to the port is broken off at once. */
   setDown(down: boolean): void
   stop(): Promise<void>
@@ -75,6 +89,7 @@ export async function startIdentityProvider({
   people = Object.values(everybody),
   idTokenSeconds = 300,
   signingAlgorithm = 'RS256',
+  backChannelLogout,
 }: IdentityProviderOptions): Promise<IdentityProvider> {
   const server = createServer({ cert: tls.cert, key: tls.key })
   const sockets = trackSockets(server)
@@ -88,16 +103,22 @@ export async function startIdentityProvider({
     people,
     idTokenSeconds,
     signingAlgorithm,
+    backChannelLogout,
     storage: createStorage(),
     cookieKey: randomBytes(32).toString('hex'),
   }
-  const build = async (): Promise<{ provider: Provider; handle: ReturnType<Provider['callback']> }> => {
-    const provider = new Provider(issuer, configure({ ...settings, keys: await generateKeys() }))
-    acceptLoopbackRedirects(provider)
+  const build = (
+    keys: readonly JWK[],
+    client: ConfidentialRegistration | null,
+  ): { provider: Provider; handle: ReturnType<Provider['callback']> } => {
+    const provider = new Provider(issuer, configure({ ...settings, keys, confidential: client }))
+    if (client === null) acceptLoopbackRedirects(provider)
     observe(provider, counts, errors)
     return { provider, handle: provider.callback() }
   }
-  let current = await build()
+  let keys = await generateKeys()
+  let confidential: ConfidentialRegistration | null = null
+  let current = build(keys, confidential)
 
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     const path = (request.url ?? '').split('?', 1)[0] ?? ''
@@ -120,7 +141,12 @@ export async function startIdentityProvider({
     counts,
     errors,
     rotateKeys: async () => {
-      current = await build()
+      keys = await generateKeys()
+      current = build(keys, confidential)
+    },
+    registerConfidential: (client) => {
+      confidential = client
+      current = build(keys, confidential)
     },
     setDown: (down) => {
       sockets.refuse(down)
@@ -138,9 +164,12 @@ interface ProviderSettings {
   readonly people: readonly Person[]
   readonly idTokenSeconds: number
   readonly signingAlgorithm: 'RS256' | 'ES256'
+  readonly backChannelLogout: IdentityProviderOptions['backChannelLogout']
   readonly storage: AdapterFactory
   readonly cookieKey: string
   readonly keys: readonly JWK[]
+  /** Null for the public one. */
+  readonly confidential: ConfidentialRegistration | null
 }
 
 const MINUTE = 60
@@ -151,9 +180,11 @@ function configure({
   people,
   idTokenSeconds,
   signingAlgorithm,
+  backChannelLogout,
   storage,
   cookieKey,
   keys,
+  confidential,
 }: ProviderSettings): Configuration {
   return {
     adapter: storage,
@@ -163,16 +194,26 @@ function configure({
       {
         client_id: 'postern',
         client_name: 'Postern',
-        application_type: 'native',
-        token_endpoint_auth_method: 'none',
+        ...(confidential === null
+          ? { application_type: 'native', token_endpoint_auth_method: 'none' }
+          : {
+              application_type: 'web',
+              token_endpoint_auth_method: confidential.authMethod ?? 'client_secret_basic',
+              client_secret: confidential.secret,
+            }),
         grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
         response_types: ['code'],
-        redirect_uris: ['http://127.0.0.1/callback'],
-        post_logout_redirect_uris: ['http://127.0.0.1/'],
+        redirect_uris: [confidential?.redirectURI ?? 'http://127.0.0.1/callback'],
+        post_logout_redirect_uris: confidential === null ? ['http://127.0.0.1/'] : [],
         id_token_signed_response_alg: signingAlgorithm,
+        ...(backChannelLogout !== undefined && {
+          backchannel_logout_uri: backChannelLogout.uri,
+          backchannel_logout_session_required: true,
+        }),
       },
     ],
     responseTypes: ['code'],
+    clientAuthMethods: [confidential === null ? 'none' : (confidential.authMethod ?? 'client_secret_basic')],
     scopes: ['openid', 'offline_access'],
     claims: {
       openid: ['sub'],
@@ -201,6 +242,8 @@ function configure({
     rotateRefreshToken: true,
     pkce: { required: () => true },
     clientBasedCORS: () => false,
+    fetch: (url, options) =>
+      callOut(url instanceof Request ? url.url : url, options, backChannelLogout?.certificateAuthority ?? ''),
     ttl: {
       AccessToken: 10 * MINUTE,
       AuthorizationCode: MINUTE,
@@ -213,6 +256,7 @@ function configure({
     },
     features: {
       devInteractions: { enabled: false },
+      backchannelLogout: { enabled: backChannelLogout !== undefined },
       deviceFlow: {
         enabled: true,
         deviceInfo: (context) => ({ ip: context.ip, ua: context.get('user-agent') }),
@@ -249,6 +293,18 @@ function configure({
       context.body = document('Sign-in failed', `<p>${escapeHtml(`${out.error}: ${out.error_description ?? ''}`)}</p>`)
     },
   }
+}
+
+/** What the provider asks of others, over TLS that only the authority vouches for. */
+async function callOut(
+  url: string | URL,
+  { headers, body }: RequestInit = {},
+  certificateAuthority = '',
+): Promise<Response> {
+  const form = body instanceof URLSearchParams ? body.toString() : undefined
+  const sent = Object.fromEntries(new Headers(headers).entries())
+  const { status } = await exchange({ url: new URL(url), certificateAuthority, headers: sent, body: form })
+  return new Response(null, { status })
 }
 
 function claimsOf(person: Person): { sub: string; [claim: string]: unknown } {
@@ -299,6 +355,7 @@ function observe(provider: Provider, counts: IdentityProviderCounts, errors: Err
   provider.on('grant.error', () => (counts.refusals += 1))
   provider.on('grant.revoked', () => (counts.revocations += 1))
   provider.on('end_session.success', () => (counts.signOuts += 1))
+  provider.on('backchannel.error', (_context, error) => errors.push(error))
   provider.on('server_error', (_context, error) => errors.push(error))
   // Koa prints errors that nobody listens for.
   const koa: NodeJS.EventEmitter = provider

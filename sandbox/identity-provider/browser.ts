@@ -22,18 +22,31 @@ const PAGE_TIMEOUT_MS = 10_000
 
 /**
  * Does what a person with a fresh browser does: opens the authorization URL, fills in the form, follows the
- * redirects, and ends on the loopback page of the program that asked. Gives back that page.
+ * redirects, and ends on the loopback page of the program that asked. Gives back that page. A browser that is given may be
+ * signed in already.
  *
  * @throws Error when the provider refuses the password or the request; the text of its page is in the message.
  */
-export async function signIn(provider: TrustedProvider, person: Person, authorizationUrl: string | URL): Promise<Page> {
-  const browser = createBrowser(provider)
-  return browser.open(await arriveAtCallback(browser, provider, person, new URL(authorizationUrl)))
+export async function signIn(
+  provider: TrustedProvider,
+  person: Person,
+  authorizationUrl: string | URL,
+  browser = createBrowser(provider),
+): Promise<Page> {
+  return browser.open(await arriveAtCallback(browser, person, new URL(authorizationUrl)))
+}
+
+/** Does what the person does whose browser is signed in: opens the page to sign out, and says yes. Gives back the last page. */
+export async function signOut(browser: Browser, endSessionUrl: string): Promise<Page> {
+  const asked = parseForm(await browser.open(new URL(endSessionUrl)))
+  if (asked === undefined) throw new Error('the identity provider asks nobody whether to sign out')
+  asked.fields.set('logout', 'yes')
+  return browser.open(asked.action, asked.fields)
 }
 
 /** As {@link signIn}, but stops short of the callback and gives back its URL with `code` and `state`. */
 export function authorize(provider: TrustedProvider, person: Person, authorizationUrl: string | URL): Promise<URL> {
-  return arriveAtCallback(createBrowser(provider), provider, person, new URL(authorizationUrl))
+  return arriveAtCallback(createBrowser(provider), person, new URL(authorizationUrl))
 }
 
 /**
@@ -65,12 +78,13 @@ function fillIn(fields: URLSearchParams, person: Person): void {
   fields.set('password', person.password)
 }
 
-async function arriveAtCallback(browser: Browser, provider: TrustedProvider, person: Person, start: URL): Promise<URL> {
+async function arriveAtCallback(browser: Browser, person: Person, start: URL): Promise<URL> {
   let page = await browser.open(start)
   let filledIn = false
   for (let step = 0; step < MAX_STEPS; step += 1) {
     const next = locationOf(page)
-    if (next !== undefined && next.origin !== new URL(provider.issuer).origin) return next
+    // A portal that speaks to the provider is passed through; a program on the person's machine is at http.
+    if (next?.protocol === 'http:') return next
     if (next !== undefined) {
       page = await browser.open(next)
       continue
@@ -85,13 +99,13 @@ async function arriveAtCallback(browser: Browser, provider: TrustedProvider, per
   throw new Error(`more than ${MAX_STEPS} steps to sign in`)
 }
 
-interface Browser {
+export interface Browser {
   /** GET, or POST when there is a form to send. Redirects are given back, not followed. */
   open(url: URL, form?: URLSearchParams): Promise<Page>
 }
 
 /** Keeps cookies as a browser does: by host, path and name. */
-function createBrowser({ certificateAuthority }: TrustedProvider): Browser {
+export function createBrowser({ certificateAuthority }: TrustedProvider): Browser {
   const cookies = new Map<string, { readonly host: string; readonly path: string; readonly pair: string }>()
 
   const keep = (url: URL, headers: readonly string[]): void => {

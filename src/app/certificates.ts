@@ -19,5 +19,5 @@ export function openCertificates(config: ConnectorConfig, log: Logger): Promise<
       log.info({ listener }, 'certificate.mended')
     },
   }
-  return ListenerCertificates.open(config, events, config.identity.clientCertificates?.authorities)
+  return ListenerCertificates.open(config, events, config.identity.clientCertificates?.authorities ?? null)
 }

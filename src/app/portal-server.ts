@@ -8,6 +8,8 @@ import { createAddressMatcher } from '../document/address-range.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { LiveSession, LiveStreams } from '../gateway/live-streams.ts'
 import { endedByOperator } from '../gateway/session-endings.ts'
+import { authorizationServerPath } from '../identity/authorization-server.ts'
+import { BackChannelLogout } from '../identity/logins/back-channel-logout.ts'
 import type { Logins } from '../identity/logins/logins.ts'
 import { type IssuerOptions, signInParameters } from '../identity/issuer-options.ts'
 import type { OidcAuthenticator } from '../identity/oidc-authenticator.ts'
@@ -20,7 +22,7 @@ import { describeFailure } from './describe-failure.ts'
 
 /** The portal's server; the caller listens on it and closes it. */
 export function createPortalServer(
-  { listen, identity, sockets }: ConnectorConfig,
+  { listen, identity, sockets, limits }: ConnectorConfig,
   {
     authenticator,
     policy,
@@ -54,7 +56,8 @@ export function createPortalServer(
           return privateAuthority()
         },
       },
-      issuers: identity.issuers.flatMap(portalIssuers),
+      issuers: identity.issuers.flatMap((issuer) => portalIssuers(issuer, listen.portal.publicURL)),
+      identity: identity.issuers,
       authenticator,
       sockets: () => sockets.map((socket) => portalSocket(socket, publicURL, privateAuthority())),
       mayReach: (subject, socket) => policy.authorizer.summary(subject, socket),
@@ -63,13 +66,18 @@ export function createPortalServer(
       recordings,
       logins,
       authorize: (attributes) => policy.authorizer.authorize(attributes),
+      backChannelLogout: identity.issuers.some(({ client }) => client?.backchannelLogout === true)
+        ? new BackChannelLogout({ logins, verify: (token) => authenticator.verifyLogout(token) })
+        : null,
       trail,
       report: (error) => {
         log.error(describeFailure(error), 'portal.failed')
       },
     })
   })
-  const server = createServer(certificates.portal.options, handler)
+  // People meet the portal first: it reads more than the gateway does, to tell whose token is too long for that.
+  const maxHeaderSize = 2 * limits.maxHeaderBytes
+  const server = createServer({ ...certificates.portal.options, maxHeaderSize }, handler)
   certificates.portal.serve(server)
   return server
 }
@@ -96,11 +104,21 @@ function portalSessions(streams: LiveStreams): PortalSessions {
 }
 
 /** None for an issuer that nobody signs in at with the command line. */
-function portalIssuers(options: IssuerOptions): PortalIssuer[] {
+function portalIssuers(options: IssuerOptions, publicURL: string): PortalIssuer[] {
   const parameters = signInParameters(options)
   if (parameters === undefined) return []
   const { issuer, clientId, scopes, certificateAuthority = '' } = parameters
-  return [{ url: issuer, clientID: clientId, scopes, certificateAuthority, flows: options.client ?? {} }]
+  const isConfidential = options.client?.confidential !== undefined
+  return [
+    {
+      url: issuer,
+      clientID: clientId,
+      scopes,
+      certificateAuthority,
+      flows: options.client ?? {},
+      ...(isConfidential && { authorizationServer: `${publicURL}${authorizationServerPath(issuer)}` }),
+    },
+  ]
 }
 
 function portalSocket(

@@ -1,5 +1,6 @@
 import type { Logger } from 'pino'
-import type { SecretText, ServerCredentialConfig, SocketConfig, UpstreamConfig } from '../config/connector-config.ts'
+import type { ServerCredentialConfig, SocketConfig, UpstreamConfig } from '../config/connector-config.ts'
+import type { SecretText } from '../document/secret.ts'
 import type { SocketTable } from '../gateway/socket-table.ts'
 import { type Socket } from '../gateway/socket-table.ts'
 import type { UpstreamHealth } from '../gateway/upstream-health.ts'
@@ -8,12 +9,10 @@ import type { Endpoint, EndpointParts, Text } from '../upstream/endpoint.ts'
 import { loadInCluster } from '../upstream/in-cluster.ts'
 import { loadKubeconfig } from '../upstream/kubeconfig.ts'
 import { postObject } from '../upstream/json-request.ts'
-import { ReloadedUpstream, type ReloadedUpstreamOptions } from '../upstream/reloaded-upstream.ts'
+import { ReloadedUpstream, type UpstreamEvents } from '../upstream/reloaded-upstream.ts'
 import type { FilesRead } from '../upstream/small-file.ts'
 import { loadStaticServer } from '../upstream/static-server.ts'
 import type { Upstream } from '../upstream/upstream.ts'
-
-type UpstreamEvents = Omit<ReloadedUpstreamOptions, 'load'>
 
 /** What the log says of a socket whose credentials, authorities or address change. */
 export function upstreamEvents(
@@ -58,7 +57,7 @@ async function openUpstream(config: UpstreamConfig, events: UpstreamEvents): Pro
   }
   // With it comes the AWS SDK: a tenth of a second and 5 MB.
   const { EksUpstream } = await import('../upstream/eks/eks-upstream.ts')
-  return EksUpstream.open(config)
+  return EksUpstream.open(config, events)
 }
 
 function loadEndpoint(

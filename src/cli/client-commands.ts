@@ -45,13 +45,9 @@ export function addClientCommands(client: Command, act: Act): void {
     }),
   )
   withExamples(
-    withLogin(
-      client
-        .command('logout')
-        .description('forget your logins at a portal, and revoke them where the issuer allows that'),
-    )
+    withLogin(client.command('logout').description('end your logins at a portal, and what you opened with them'))
       .option('--all', 'at all portals')
-      .option('--end-session', 'everywhere: end what runs at the gateway, and sign out at the issuer in your browser')
+      .option('--end-session', 'sign out at the issuer too, in your browser')
       .option('--no-browser', 'print the address instead of opening a browser'),
     'postern client logout',
     'postern client logout --all --end-session',

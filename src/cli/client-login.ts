@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { openBrowser } from '../client/browser.ts'
 import { ClientError } from '../client/client-error.ts'
-import { DEFAULT_LOGIN_TIMEOUT_MS, login, type SignInPrompt } from '../client/login.ts'
+import { DEFAULT_LOGIN_TIMEOUT_MS, type SignInPrompt } from '../client/login.ts'
+import { loginAnew } from '../client/login-anew.ts'
 import { findLogin } from '../client/login-cache.ts'
 import type { TokenRequest } from '../client/token.ts'
 import { parseDuration } from '../document/duration.ts'
@@ -22,7 +23,7 @@ export interface LoginCommandFlags extends LoginFlags, OutputFlags {
 export async function runLogin(flags: LoginCommandFlags): Promise<ExitCode> {
   const request = toTokenRequest(flags)
   const portal = request.portal ?? onlyPortal(request)
-  const { userInfo, expiresAtMs, refreshable } = await login({
+  const { userInfo, expiresAtMs, refreshable } = await loginAnew({
     ...request,
     portal,
     ...(flags.certificateAuthority !== undefined && {
@@ -33,6 +34,9 @@ export async function runLogin(flags: LoginCommandFlags): Promise<ExitCode> {
     timeoutMs: timeoutOf(flags),
     present: (prompt) => {
       show(prompt, flags.browser)
+    },
+    explain: (why) => {
+      printNotice(`${why}. Prove anew who you are.`)
     },
     ...(canAsk() && { chooseIssuer: askForIssuer }),
   })

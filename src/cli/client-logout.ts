@@ -13,14 +13,14 @@ export interface LogoutFlags extends LoginFlags {
 }
 
 /**
- * Forgets all logins at a portal, or the one with the named issuer, or all there are. What an issuer still honours goes
- * to stderr. Where asked to, what runs at the gateway ends too, and the person's session at each issuer, in their browser.
+ * Ends all logins at a portal, or the one with the named issuer, or all there are, and what was opened with them. What goes
+ * on for a while is told on stderr. Where asked to, the person's session at each issuer ends too, in their browser.
  */
 export async function runLogout(flags: LogoutFlags): Promise<ExitCode> {
   const logins = loginsOf(toTokenRequest(flags), flags.all === true)
   const pages = new Set<string>()
   for (const cached of logins) {
-    const { notice, endSessionURL } = await logout(cached, flags.endSession === true)
+    const { notice, endSessionURL } = await logout(cached)
     if (notice !== '') printNotice(notice)
     if (flags.endSession !== true) continue
     if (endSessionURL === '') printNotice(`${cached.login.issuer} offers no page to sign out; use its own web page`)

@@ -1,4 +1,4 @@
-import { checkConnector } from '../config/check-connector.ts'
+import { inspectConnector } from '../config/check-connector.ts'
 import { renderMistake } from '../document/document.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
 import type { OutputFlags } from './flags.ts'
@@ -8,11 +8,14 @@ export interface ConnectorCheckFlags extends OutputFlags {
   readonly config: string
 }
 
-/** Prints every mistake, one line each, `FILE:LINE: PATH: …`. */
+/** Prints every mistake, one line each, `FILE:LINE: PATH: …`, and what a document without any asks to be registered elsewhere. */
 export async function runConnectorCheck({ config, output }: ConnectorCheckFlags): Promise<ExitCode> {
-  const mistakes = await checkConnector(config)
-  if (output === 'json') printJSON({ mistakes })
+  const { mistakes, redirectURIs } = await inspectConnector(config)
+  if (output === 'json') printJSON({ mistakes, redirectURIs })
   else if (mistakes.length === 0) printLine(`${config}: nothing is wrong`)
   else for (const mistake of mistakes) printLine(renderMistake(mistake))
+  if (output !== 'json')
+    for (const { issuer, redirectURI } of redirectURIs)
+      printLine(`redirect URI to register at ${issuer}: ${redirectURI}`)
   return mistakes.length === 0 ? EXIT.ok : EXIT.configuration
 }

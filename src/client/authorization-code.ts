@@ -1,6 +1,7 @@
 import { ClientError } from './client-error.ts'
 import { randomValue, type Issuer, type SignInPromptValue, type Tokens } from './issuer.ts'
 import { listenOnLoopback, type RedirectTarget } from './loopback.ts'
+import { isRevoked, whyRevoked } from './revoked-login.ts'
 
 export interface AuthorizationCodeFlow<T> {
   readonly issuer: Issuer
@@ -46,7 +47,15 @@ export async function runAuthorizationCodeFlow<T>(flow: AuthorizationCodeFlow<T>
       return accepted
     } catch (error) {
       const text = error instanceof ClientError ? error.message : 'The terminal says more.'
-      await callback.answer({ status: 400, title: 'The login failed', text })
+      await callback.answer(
+        error instanceof ClientError && isRevoked(error) && flow.prompt !== 'login'
+          ? {
+              status: 200,
+              title: 'Once more',
+              text: `${whyRevoked(error)}. Prove anew who you are, in the next window.`,
+            }
+          : { status: 400, title: 'The login failed', text },
+      )
       throw error
     }
   } finally {

@@ -4,6 +4,8 @@ export type ClientErrorCode =
   /** The person or the identity provider ended the login. */
   | 'LoginRefused'
   | 'LoginTimedOut'
+  /** The gateway does not take a login that was made just now: it was revoked, and what the issuer gave is no newer one. */
+  | 'LoginRevoked'
   /** No port for the browser to come back to. */
   | 'PortBlocked'
   /** A file of ours is open to other accounts, or not ours at all. */

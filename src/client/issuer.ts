@@ -3,11 +3,16 @@ import { ClientError } from './client-error.ts'
 import { explainIssuerError, type OAuthError } from './issuer-error.ts'
 import { createHttpsFetch } from './https-fetch.ts'
 
-/** How to speak to an OpenID Provider as a public client. */
+/** How to get the tokens of an OpenID Provider as a public client. */
 export interface IssuerOptions {
   readonly url: string
   readonly clientID: string
-  /** PEM; empty to trust the system's authorities. */
+  /**
+   * What is asked in the issuer's place, where the issuer wants a secret of its client: an address at the portal, which has
+   * it. Empty where the issuer itself is asked.
+   */
+  readonly authorizationServer: string
+  /** PEM, of whoever is asked; empty to trust the system's authorities. */
   readonly certificateAuthority: string
 }
 
@@ -83,7 +88,12 @@ export const randomValue = (): string => openid.randomState()
  * Everything here throws ClientError: `Unreachable` and `Untrusted` from the network, `LoginRefused` when the issuer
  * refuses a code or a token, `Unexpected` when an answer is out of protocol.
  */
-export async function discoverIssuer({ url, clientID, certificateAuthority }: IssuerOptions): Promise<Issuer> {
+export async function discoverIssuer({
+  url,
+  clientID,
+  authorizationServer,
+  certificateAuthority,
+}: IssuerOptions): Promise<Issuer> {
   const fetch = createHttpsFetch(certificateAuthority)
   const customFetch: openid.CustomFetch = (target, { body, method, headers, signal }) =>
     fetch(target, {
@@ -99,12 +109,16 @@ export async function discoverIssuer({ url, clientID, certificateAuthority }: Is
       throw explainIssuerError({ url, clientID }, error, oauthErrorOf(error))
     }
   }
+  const metadata = authorizationServer === '' ? url : `${authorizationServer}/.well-known/openid-configuration`
   const configuration = await attempt(() =>
-    openid.discovery(new URL(url), clientID, { [openid.clockTolerance]: CLOCK_TOLERANCE_SECONDS }, openid.None(), {
+    openid.discovery(new URL(metadata), clientID, { [openid.clockTolerance]: CLOCK_TOLERANCE_SECONDS }, openid.None(), {
       [openid.customFetch]: customFetch,
       timeout: TIMEOUT_SECONDS,
     }),
   )
+  // The library compares it with the address, where it is at one of the issuer.
+  if (authorizationServer !== '' && configuration.serverMetadata().issuer !== url)
+    throw new ClientError('Unexpected', `${authorizationServer} does not speak for ${url}; ask whoever runs it`)
 
   return {
     authorizationURL: ({ redirectURI, scopes, state, nonce, codeVerifier, prompt }) =>
@@ -120,6 +134,8 @@ export async function discoverIssuer({ url, clientID, certificateAuthority }: Is
           code_challenge: await openid.calculatePKCECodeChallenge(codeVerifier),
           code_challenge_method: 'S256',
           ...(prompts.length > 0 && { prompt: prompts.join(' ') }),
+          // Then the ID token has to say when they signed in (section 3.1.2.1), by which the gateway knows it for a newer one.
+          ...(prompt === 'login' && { max_age: '0' }),
         })
         return address.href
       }),
@@ -141,7 +157,13 @@ export async function discoverIssuer({ url, clientID, certificateAuthority }: Is
             'Unexpected',
             `${url} offers no device authorization; sign in with a browser, or ask whoever runs it`,
           )
-        const device = await openid.initiateDeviceAuthorization(configuration, { scope: scopes.join(' ') })
+        // Dex and Keycloak hold a device to its verifier as well, and Keycloak can insist; others pass over it (RFC 6749 section 3.2).
+        const verifier = { code_verifier: randomValue() }
+        const device = await openid.initiateDeviceAuthorization(configuration, {
+          scope: scopes.join(' '),
+          code_challenge: await openid.calculatePKCECodeChallenge(verifier.code_verifier),
+          code_challenge_method: 'S256',
+        })
         return {
           userCode: device.user_code,
           verificationURI: device.verification_uri,
@@ -149,7 +171,7 @@ export async function discoverIssuer({ url, clientID, certificateAuthority }: Is
           tokens: (timeoutMs) => {
             const signal = AbortSignal.timeout(Math.min(timeoutMs, device.expires_in * 1000))
             return attempt(async () =>
-              toTokens(await openid.pollDeviceAuthorizationGrant(configuration, device, undefined, { signal })),
+              toTokens(await openid.pollDeviceAuthorizationGrant(configuration, device, verifier, { signal })),
             ).catch((error: unknown) => {
               if (!signal.aborted) throw error
               throw new ClientError('LoginTimedOut', 'nobody signed in with the code in time', { cause: error })

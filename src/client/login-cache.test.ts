@@ -86,6 +86,12 @@ test('the latest login at a portal counts, unless an issuer is named', () => {
   expect(findLogin(cacheDirectory, { portal: PORTAL, issuer: LOGIN.issuer }).login).toEqual(LOGIN)
 })
 
+test('a login may be renewed at the portal in place of the issuer', () => {
+  const authorizationServer = `${PORTAL}/oauth/sso.example.com`
+  expect(readLogin(save({ authorizationServer }))?.login.authorizationServer).toBe(authorizationServer)
+  expect(readLogin(save())?.login.authorizationServer).toBeUndefined()
+})
+
 test('a portal need not be named when there are logins at one only', () => {
   save()
   expect(findLogin(cacheDirectory, {}).login.portal).toBe(PORTAL)
@@ -104,17 +110,23 @@ test.for([
   expect(() => findLogin(cacheDirectory, choice)).toThrow(expect.objectContaining({ code: 'NotSignedIn' }))
 })
 
-test.for(['', '{', 'null', '[]', '{"version":1}', JSON.stringify({ ...LOGIN, version: 2 }), 'x'.repeat(300_000)])(
-  'a damaged file counts as no login (%#)',
-  (text) => {
-    const path = loginPath(cacheDirectory, LOGIN)
-    mkdirSync(dirname(path), { recursive: true })
-    writeFileSync(path, text, { mode: 0o600 })
-    expect(() => findLogin(cacheDirectory, { portal: PORTAL })).toThrow(/not signed in/)
-    save()
-    expect(readLogin(path)?.login).toEqual(LOGIN)
-  },
-)
+test.for([
+  '',
+  '{',
+  'null',
+  '[]',
+  '{"version":1}',
+  JSON.stringify({ ...LOGIN, version: 2 }),
+  JSON.stringify({ ...LOGIN, authorizationServer: 1 }),
+  'x'.repeat(300_000),
+])('a damaged file counts as no login (%#)', (text) => {
+  const path = loginPath(cacheDirectory, LOGIN)
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, text, { mode: 0o600 })
+  expect(() => findLogin(cacheDirectory, { portal: PORTAL })).toThrow(/not signed in/)
+  save()
+  expect(readLogin(path)?.login).toEqual(LOGIN)
+})
 
 test.skipIf(process.platform === 'win32')('a file that others may read or write is refused, with the remedy', () => {
   const path = save()

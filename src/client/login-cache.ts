@@ -1,3 +1,4 @@
+import { homeDirectory } from '../document/home-directory.ts'
 import { ClientError, explainFileError, notSignedIn } from './client-error.ts'
 
 /*
@@ -9,7 +10,6 @@ import { ClientError, explainFileError, notSignedIn } from './client-error.ts'
  */
 
 const fs = process.getBuiltinModule('node:fs')
-const os = process.getBuiltinModule('node:os')
 const path = process.getBuiltinModule('node:path')
 
 /** One authenticated period of a person at a portal, as it is kept on their laptop. */
@@ -20,7 +20,9 @@ export interface Login {
   /** PEM; empty when the system's authorities are trusted. */
   readonly portalCertificateAuthority: string
   readonly issuer: string
-  /** PEM; empty when the system's authorities are trusted. */
+  /** URL of what is asked for tokens in the issuer's place, at the portal; absent where the issuer itself is. */
+  readonly authorizationServer?: string
+  /** PEM, of whoever is asked for tokens; empty when the system's authorities are trusted. */
   readonly issuerCertificateAuthority: string
   readonly clientID: string
   readonly idToken: string
@@ -59,7 +61,7 @@ const MAX_LOGIN_BYTES = 256 * 1024
  * @see XDG Base Directory Specification 0.8: a relative path is to be ignored
  */
 export function defaultCacheDirectory(env: NodeJS.ProcessEnv, platform: NodeJS.Platform): string {
-  const home = os.homedir()
+  const home = homeDirectory()
   const xdg = env['XDG_CACHE_HOME']
   if (xdg !== undefined && path.isAbsolute(xdg)) return path.join(xdg, 'postern')
   if (platform === 'darwin') return path.join(home, 'Library', 'Caches', 'postern')
@@ -198,12 +200,16 @@ const FIELDS = {
   refreshAtMs: 'number',
   refreshFailedAtMs: 'number',
   refreshFailure: 'string',
-} as const satisfies Record<keyof Login, 'string' | 'number'>
+} as const satisfies Record<Exclude<keyof Login, 'authorizationServer'>, 'string' | 'number'>
 
 function isLogin(value: unknown): value is Login {
   if (typeof value !== 'object' || value === null) return false
   const fields = new Map<string, unknown>(Object.entries(value))
-  return fields.get('version') === 1 && Object.entries(FIELDS).every(([name, type]) => typeof fields.get(name) === type)
+  return (
+    fields.get('version') === 1 &&
+    ['string', 'undefined'].includes(typeof fields.get('authorizationServer')) &&
+    Object.entries(FIELDS).every(([name, type]) => typeof fields.get(name) === type)
+  )
 }
 
 function isAbsent(error: unknown): boolean {

@@ -59,7 +59,8 @@ export async function login(request: LoginRequest): Promise<LoginResult> {
   const issuer = await discoverIssuer({
     url: discovered.url,
     clientID: discovered.clientID,
-    certificateAuthority: decodeAuthority(discovered.certificateAuthorityData),
+    authorizationServer: discovered.authorizationServer ?? '',
+    certificateAuthority: authorityOf(discovered, certificateAuthority),
   })
   const accept = (tokens: Tokens): Promise<LoginResult> =>
     keep({ ...request, certificateAuthority }, portal, discovered, tokens)
@@ -101,6 +102,11 @@ async function runDeviceFlow(
   return accept(await device.tokens(timeoutMs))
 }
 
+/** PEM of the authority of whoever is asked for tokens: the issuer, or the portal in its place. */
+function authorityOf({ authorizationServer, certificateAuthorityData }: DiscoveredIssuer, portals: string): string {
+  return authorizationServer === undefined ? decodeAuthority(certificateAuthorityData) : portals
+}
+
 async function keep(
   { cacheDirectory, certificateAuthority }: LoginRequest & { readonly certificateAuthority: string },
   portal: Portal,
@@ -114,7 +120,8 @@ async function keep(
     portal: portal.url,
     portalCertificateAuthority: certificateAuthority,
     issuer: issuer.url,
-    issuerCertificateAuthority: decodeAuthority(issuer.certificateAuthorityData),
+    ...(issuer.authorizationServer !== undefined && { authorizationServer: issuer.authorizationServer }),
+    issuerCertificateAuthority: authorityOf(issuer, certificateAuthority),
     clientID: issuer.clientID,
     ...tokens,
     signedInAtMs: nowMs,
@@ -151,7 +158,7 @@ function withRemedy(error: ClientError, portal: string, issuer: string): ClientE
         ? 'ask whoever runs it'
         : `prove anew who you are, run: postern client login --portal ${portal} --prompt login`
     return new ClientError(
-      'Refused',
+      again === undefined ? 'Refused' : 'LoginRevoked',
       `${error.message.slice(0, error.message.length - advice.length)}; ${remedy}`,
       cause,
     )

@@ -5,53 +5,73 @@ import { readLogin, type CachedLogin, type Login } from './login-cache.ts'
 import { removeLogin, withLoginLock } from './login-cache-writer.ts'
 import { CURRENT_LOGIN } from './portal-logins.ts'
 import { connectPortal } from './portal.ts'
+import { refreshLogin } from './refresh.ts'
+import { isRevoked } from './revoked-login.ts'
 
 /** What is left of a login that was forgotten. */
 export interface Leftover {
-  /** What the issuer still honours, as a sentence; empty when nothing is. */
+  /** What goes on for a while, as a sentence; empty when nothing does. */
   readonly notice: string
   /** Where the person ends their session at the issuer; empty when it offers no such page, or cannot be asked. */
   readonly endSessionURL: string
 }
 
+/** Why the login was revoked, for whoever reads it in a session that ends. */
+const REASON = 'signed out'
+
 /**
- * Forgets a login and revokes its refresh token. The login is forgotten whatever the issuer says.
- *
- * @param everywhere revokes it at the gateway too, which ends what runs there, until the person proves anew who they are
+ * Ends a login: here, at the gateway, which ends what was opened with it, and at the issuer, whose refresh token is
+ * revoked. It is forgotten here whatever the others say.
  */
-export async function logout(cached: CachedLogin, everywhere: boolean): Promise<Leftover> {
-  const { login } = await withLoginLock(cached.path, () => {
-    const latest = readLogin(cached.path) ?? cached
+export async function logout(cached: CachedLogin): Promise<Leftover> {
+  const { path } = cached
+  await renew(cached)
+  const { login } = await withLoginLock(path, () => {
+    const latest = readLogin(path) ?? cached
     removeLogin(cached)
-    rmSync(`${cached.path}.attempt`, { force: true })
+    rmSync(`${path}.attempt`, { force: true })
     return latest
   })
-  const gateway = everywhere ? await revokeAtGateway(login) : ''
-  const said = (notice: string): string => [gateway, notice].filter((sentence) => sentence !== '').join('; ')
+  const [gateway, issuer] = await Promise.all([revokeAtGateway(login), revokeAtIssuer(login)])
+  return { ...issuer, notice: [gateway, issuer.notice].filter((sentence) => sentence !== '').join('; ') }
+}
+
+/** What a token opened may outlive it, and only a token that holds ends it. */
+async function renew(cached: CachedLogin): Promise<void> {
+  const { expiresAtMs, refreshToken } = cached.login
+  if (Date.now() < expiresAtMs || refreshToken === '') return
+  try {
+    await refreshLogin(cached, Date.now())
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error
+  }
+}
+
+async function revokeAtGateway(login: Login): Promise<string> {
+  if (Date.now() >= login.expiresAtMs) return ''
+  try {
+    const portal = connectPortal(login.portal, login.portalCertificateAuthority)
+    await portal.revokeLogin(login.idToken, CURRENT_LOGIN, REASON)
+    return ''
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error
+    if (isRevoked(error)) return ''
+    return `the gateway could not be told, so what runs there goes on until its token ends: ${error.message}`
+  }
+}
+
+async function revokeAtIssuer(login: Login): Promise<Leftover> {
   try {
     const issuer = await discoverIssuer({
       url: login.issuer,
       clientID: login.clientID,
+      authorizationServer: login.authorizationServer ?? '',
       certificateAuthority: login.issuerCertificateAuthority,
     })
-    return { notice: said(await revoke(login, issuer)), endSessionURL: issuer.endSessionURL() }
+    return { notice: await revoke(login, issuer), endSessionURL: issuer.endSessionURL() }
   } catch (error) {
     if (!(error instanceof ClientError)) throw error
-    const notice =
-      login.refreshToken === '' ? '' : `the refresh token could not be revoked and ends by itself: ${error.message}`
-    return { notice: said(notice), endSessionURL: '' }
-  }
-}
-
-/** A token that has ended opens nothing there, and so ends nothing. */
-async function revokeAtGateway(login: Login): Promise<string> {
-  if (Date.now() >= login.expiresAtMs) return ''
-  try {
-    await connectPortal(login.portal, login.portalCertificateAuthority).revokeLogin(login.idToken, CURRENT_LOGIN, '')
-    return ''
-  } catch (error) {
-    if (!(error instanceof ClientError)) throw error
-    return `the login could not be revoked at the gateway: ${error.message}`
+    return { notice: login.refreshToken === '' ? '' : unrevoked(error), endSessionURL: '' }
   }
 }
 
@@ -62,6 +82,10 @@ async function revoke({ issuer: url, refreshToken }: Login, issuer: Issuer): Pro
     return `${url} offers no revocation; the forgotten refresh token ends by itself`
   } catch (error) {
     if (!(error instanceof ClientError)) throw error
-    return `the refresh token could not be revoked and ends by itself: ${error.message}`
+    return unrevoked(error)
   }
+}
+
+function unrevoked({ message }: ClientError): string {
+  return `the refresh token could not be revoked and ends by itself: ${message}`
 }

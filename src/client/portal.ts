@@ -30,6 +30,8 @@ const discovery = z.object({
         .regex(/^\/[\w./~-]*$/)
         .optional(),
       redirectPorts: z.array(z.int().min(1024).max(65535)).default([]),
+      /** What is asked in the issuer's place: the portal's own, where the client has a secret. */
+      authorizationServer: httpsURL.optional(),
       certificateAuthorityData,
     }),
   ),

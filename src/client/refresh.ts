@@ -65,6 +65,7 @@ async function requestTokens(login: Login): Promise<Partial<Login>> {
   const issuer = await discoverIssuer({
     url: login.issuer,
     clientID: login.clientID,
+    authorizationServer: login.authorizationServer ?? '',
     certificateAuthority: login.issuerCertificateAuthority,
   })
   const tokens = await issuer.refresh(login.refreshToken)

@@ -3,7 +3,8 @@ import { hasBrowser, openBrowser } from './browser.ts'
 import { notSignedIn, type ClientError } from './client-error.ts'
 import { readLogin, type CachedLogin } from './login-cache.ts'
 import { withLoginLock, writePrivateFile } from './login-cache-writer.ts'
-import { DEFAULT_LOGIN_TIMEOUT_MS, login as signIn } from './login.ts'
+import { DEFAULT_LOGIN_TIMEOUT_MS } from './login.ts'
+import { loginAnew } from './login-anew.ts'
 
 /** A login that failed is not tried again for this long, so that programs which retry open no browsers. */
 const RETRY_AFTER_MS = 30_000
@@ -53,7 +54,7 @@ export async function signInAgain(
     const startedAtMs = Date.now()
     saveAttempt(path, { startedAtMs, failedAtMs: startedAtMs, failure: 'it was broken off' })
     try {
-      await signIn({
+      await loginAnew({
         portal: login.portal,
         certificateAuthority: login.portalCertificateAuthority,
         issuer: login.issuer,
@@ -64,6 +65,7 @@ export async function signInAgain(
           process.stderr.write(`postern: your login at ${login.portal} has ended; sign in at: ${address}\n`)
           void openBrowser(address, process.platform)
         },
+        explain: () => process.stderr.write('postern: that login was revoked; prove anew who you are\n'),
       })
     } catch (error) {
       const failure = error instanceof Error ? error.message : String(error)

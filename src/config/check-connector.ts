@@ -1,21 +1,44 @@
 import { DocumentError } from '../document/document.ts'
 import type { Mistake } from '../document/document.ts'
+import { redirectURIOf } from '../identity/authorization-server.ts'
+import type { ConnectorConfig } from './connector-config.ts'
 import { inspectConnectorConfig } from './load-connector-config.ts'
 import { loadPolicyFiles } from './policy-files.ts'
 import { ownSurroundings } from './surroundings.ts'
 import type { Surroundings } from './surroundings.ts'
+
+/** What is wrong with a document and its policies, and what has to be registered elsewhere for it to work. */
+export interface CheckedConnector {
+  readonly mistakes: readonly Mistake[]
+  /** Of the issuers with a confidential client; empty while there are mistakes. */
+  readonly redirectURIs: readonly { readonly issuer: string; readonly redirectURI: string }[]
+}
 
 /** Everything that keeps a connector from starting with this document: its own mistakes and those of its policies. */
 export async function checkConnector(
   path: string,
   surroundings: Surroundings = ownSurroundings(),
 ): Promise<readonly Mistake[]> {
-  const { mistakes, policies } = await inspectConnectorConfig(path, surroundings)
+  return (await inspectConnector(path, surroundings)).mistakes
+}
+
+/** As {@link checkConnector}, with what a document without mistakes asks of others. */
+export async function inspectConnector(
+  path: string,
+  surroundings: Surroundings = ownSurroundings(),
+): Promise<CheckedConnector> {
+  const { mistakes, policies, config } = await inspectConnectorConfig(path, surroundings)
   try {
     await loadPolicyFiles(policies)
-    return new DocumentError(mistakes).mistakes
+    return { mistakes: new DocumentError(mistakes).mistakes, redirectURIs: config === null ? [] : redirectURIs(config) }
   } catch (error) {
     if (!(error instanceof DocumentError)) throw error
-    return new DocumentError([...mistakes, ...error.mistakes]).mistakes
+    return { mistakes: new DocumentError([...mistakes, ...error.mistakes]).mistakes, redirectURIs: [] }
   }
+}
+
+function redirectURIs({ identity, listen }: ConnectorConfig): CheckedConnector['redirectURIs'] {
+  return identity.issuers
+    .filter(({ client }) => client?.confidential !== undefined)
+    .map(({ url }) => ({ issuer: url, redirectURI: redirectURIOf(listen.portal.publicURL, url) }))
 }

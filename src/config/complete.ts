@@ -1,15 +1,15 @@
 import { isAbsolute, join } from 'node:path'
 import type { Several } from '../document/one-or-more.ts'
-import { Secret, type SecretReference } from '../document/secret.ts'
+import { Secret, type SecretReference, type SecretText } from '../document/secret.ts'
 import type { GroupsSourceOptions } from '../identity/groups-source-options.ts'
 import type { IssuerOptions } from '../identity/issuer-options.ts'
+import type { Text } from '../upstream/endpoint.ts'
 import { isPem } from './certificate-authority.ts'
 import type { CertificateFiles, CertificateFilesList } from './certificate-files.ts'
 import type {
   ConnectorConfig,
   IdentityConfig,
   RecordingsConfig,
-  SecretText,
   ServerCredentialConfig,
   TlsListenerConfig,
   UpstreamConfig,
@@ -18,6 +18,7 @@ import type { ConnectorDocument } from './connector-schema.ts'
 import { eksOptions } from './eks-options.ts'
 import type { NamedFiles } from './named-files.ts'
 import { policyFilePattern } from './policy-files.ts'
+import { secretText } from './secret-text.ts'
 import type { Surroundings } from './surroundings.ts'
 
 /** The config that a document without mistakes means. Its files were read. */
@@ -89,7 +90,10 @@ function givenStateDirectory(environment: Surroundings['environment']): string |
   return isAbsolute(given) ? given : null
 }
 
-function tlsListener(listener: ConnectorDocument['listen']['portal'], files: NamedFiles): TlsListenerConfig {
+function tlsListener(
+  listener: ConnectorDocument['listen']['portal' | 'kubernetes'],
+  files: NamedFiles,
+): TlsListenerConfig {
   const { address, publicURL, trustedProxies, tls } = listener
   return {
     address,
@@ -100,12 +104,13 @@ function tlsListener(listener: ConnectorDocument['listen']['portal'], files: Nam
 }
 
 function certificateFiles(
-  [first, ...rest]: NonNullable<ConnectorDocument['listen']['portal']['tls']>,
+  [first, ...rest]: NonNullable<ConnectorDocument['listen']['kubernetes']['tls']>,
   files: NamedFiles,
 ): CertificateFilesList {
-  const resolved = ({ certificate, key }: typeof first): CertificateFiles => ({
+  const resolved = ({ certificate, key, certificateAuthority }: typeof first): CertificateFiles => ({
     certificate: files.resolve(certificate),
     key: files.resolve(key),
+    ...(certificateAuthority !== undefined && { certificateAuthority: textOrFile(certificateAuthority, files) }),
   })
   return [resolved(first), ...rest.map(resolved)]
 }
@@ -123,9 +128,14 @@ function identityConfig(
         ? null
         : {
             prefix: clientCertificates.prefix,
-            authorities: authorityText(clientCertificates.certificateAuthority, files),
+            authorities: textOrFile(clientCertificates.certificateAuthority, files),
           },
   }
+}
+
+/** For whoever reads the file again when it changes. */
+function textOrFile(written: string, files: NamedFiles): Text {
+  return isPem(written) ? { value: written } : { file: files.resolve(written) }
 }
 
 function authorityText(written: string, files: NamedFiles): string {
@@ -145,7 +155,7 @@ function issuerOptions(entry: Issuer, files: NamedFiles, environment: Surroundin
     }),
     audiences: issuer.audiences,
     algorithms: issuer.signingAlgorithms,
-    ...(client !== undefined && { client }),
+    ...(client !== undefined && { client: clientOptions(client, files, environment) }),
     claimMappings: {
       username: claimMappings.username,
       ...(claimMappings.groups !== undefined && { groups: claimMappings.groups }),
@@ -156,6 +166,20 @@ function issuerOptions(entry: Issuer, files: NamedFiles, environment: Surroundin
     userValidationRules,
     ...(groupsFrom !== undefined && { groupsFrom: groupsSource(groupsFrom, files, environment) }),
   }
+}
+
+function clientOptions(
+  { secret, tokenEndpointAuthMethod, authorizationParameters = {}, ...client }: NonNullable<Issuer['client']>,
+  files: NamedFiles,
+  environment: Surroundings['environment'],
+): NonNullable<IssuerOptions['client']> {
+  if (secret === undefined) return client
+  const confidential = {
+    secret: secretText(secret, files, environment),
+    authorizationParameters,
+    ...(tokenEndpointAuthMethod !== undefined && { tokenEndpointAuthMethod }),
+  }
+  return { ...client, confidential }
 }
 
 function groupsSource(
@@ -219,9 +243,7 @@ function upstreamConfig(
   return {
     kind: 'server',
     url: server.url,
-    certificateAuthority: isPem(certificateAuthority)
-      ? { value: certificateAuthority }
-      : { file: files.resolve(certificateAuthority) },
+    certificateAuthority: textOrFile(certificateAuthority, files),
     tlsServerName: server.tlsServerName,
     credential: serverCredential(server.credential, files, environment),
   }

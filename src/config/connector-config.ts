@@ -2,11 +2,12 @@ import type { Bytes } from '../document/size.ts'
 import type { ListenAddress } from '../document/listen-address.ts'
 import type { Milliseconds } from '../document/duration.ts'
 import type { Several } from '../document/one-or-more.ts'
-import type { Secret } from '../document/secret.ts'
+import type { Secret, SecretText } from '../document/secret.ts'
 import type { ClientCertificatesOptions } from '../identity/client-certificates.ts'
 import type { IssuerOptions } from '../identity/issuer-options.ts'
 import type { ServiceAccountsOptions } from '../identity/service-accounts.ts'
 import type { EksOptions } from '../upstream/eks/eks-options.ts'
+import type { Text } from '../upstream/endpoint.ts'
 import type { CertificateFilesList } from './certificate-files.ts'
 import type { PolicyFilePattern } from './policy-files.ts'
 
@@ -47,7 +48,9 @@ export interface IdentityConfig {
   /** Sockets are among the config's. */
   readonly serviceAccounts: readonly Omit<ServiceAccountsOptions, 'review'>[]
   /** Null when none are asked for. */
-  readonly clientCertificates: (ClientCertificatesOptions & { /** PEM. */ readonly authorities: string }) | null
+  readonly clientCertificates:
+    | (ClientCertificatesOptions & { /** PEM, which may change where it is in a file. */ readonly authorities: Text })
+    | null
 }
 
 /** Where recordings are kept. Paths are absolute. */
@@ -112,9 +115,6 @@ export type UpstreamConfig =
       readonly credential: ServerCredentialConfig
     }
   | ({ readonly kind: 'eks' } & EksOptions)
-
-/** A secret that stands in a file, or was given. */
-export type SecretText = { readonly file: string } | { readonly value: Secret }
 
 export type ServerCredentialConfig =
   | { readonly kind: 'token'; readonly value: Secret }

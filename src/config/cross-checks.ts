@@ -3,6 +3,7 @@ import type { Sound } from '../document/document.ts'
 import { parseListenAddress } from '../document/listen-address.ts'
 import { nearestName } from '../document/nearest-name.ts'
 import { oneOf } from '../document/wording.ts'
+import { authorizationServerPath } from '../identity/authorization-server.ts'
 import { trustsUnverifiedEmail } from '../identity/subject-rules.ts'
 import type { ConnectorInput } from './connector-schema.ts'
 import { DEFAULT_ADDRESSES } from './listen-schema.ts'
@@ -19,6 +20,7 @@ export function checkAcross(document: SoundConnector, refuse: Refuse): void {
   })
   checkMachines(document, refuse)
   checkDistinct(issuerURLs(document), 'the URL of', refuse)
+  checkDistinct(authorizationServers(document), 'the address at the portal of', refuse)
   checkDistinct(socketNames(document), 'the name of', refuse)
   checkDistinct(socketHosts(document), 'a host of', refuse)
   checkSocketExists(document.defaultSocket, ['defaultSocket'], document, refuse)
@@ -46,6 +48,19 @@ function issuerURLs({ identity }: SoundConnector): Placed[] {
   return (identity?.issuers ?? []).flatMap((issuer, index) =>
     placed(issuer?.issuer?.url, ['identity', 'issuers', index, 'issuer', 'url'], `identity.issuers[${index}]`),
   )
+}
+
+/** Those that differ in no more than a slash at their end, or in the case of their host, would share one. */
+function authorizationServers({ identity }: SoundConnector): Placed[] {
+  return (identity?.issuers ?? []).flatMap((issuer, index) => {
+    const url = issuer?.issuer?.url
+    if (issuer?.client?.secret === undefined || url === undefined) return []
+    return placed(
+      authorizationServerPath(url),
+      ['identity', 'issuers', index, 'issuer', 'url'],
+      `identity.issuers[${index}]`,
+    )
+  })
 }
 
 function socketNames({ sockets }: SoundConnector): Placed[] {
@@ -137,12 +152,26 @@ function checkIssuer(entry: SoundIssuer, at: DocumentPath, refuse: Refuse): void
   if (client?.scopes !== undefined && !client.scopes.includes('openid')) {
     refuse([...at, 'client', 'scopes'], 'do not ask for an ID token', 'openid among them')
   }
+  checkConfidential(client, [...at, 'client'], refuse)
   const keys = (claimMappings?.extra ?? []).flatMap((extra, index) =>
     placed(extra?.key, [...at, 'claimMappings', 'extra', index, 'key'], 'this issuer'),
   )
   checkDistinct(keys, 'an extra key of', refuse)
   checkEmail(entry, at, refuse)
 }
+
+/** With a secret the portal is what the issuer sends browsers to, so that addresses of laptops mean nothing to it. */
+function checkConfidential(client: NonNullable<SoundIssuer>['client'], at: DocumentPath, refuse: Refuse): void {
+  const written: Readonly<Record<string, unknown>> = client ?? {}
+  const [which, problem] =
+    written['secret'] === undefined
+      ? [CONFIDENTIAL_KEYS, 'is for a client with a `secret`, and this one has none']
+      : [PUBLIC_KEYS, 'is for a client without a `secret`: with one, the issuer sends browsers to the portal']
+  for (const key of which) if (written[key] !== undefined) refuse([...at, key], problem, 'nothing here')
+}
+
+const CONFIDENTIAL_KEYS = ['tokenEndpointAuthMethod', 'authorizationParameters']
+const PUBLIC_KEYS = ['redirectHost', 'redirectPath', 'redirectPorts']
 
 /** Names of different kinds must not collide, and a token must belong to one cluster. */
 function checkMachines(document: SoundConnector, refuse: Refuse): void {

@@ -1,7 +1,8 @@
-import { Secret, type SecretReference } from '../document/secret.ts'
-import type { AwsCredentialSource, EksOptions, SecretText } from '../upstream/eks/eks-options.ts'
+import type { SecretReference, SecretText } from '../document/secret.ts'
+import type { AwsCredentialSource, EksOptions } from '../upstream/eks/eks-options.ts'
 import type { ConnectorDocument } from './connector-schema.ts'
 import type { NamedFiles } from './named-files.ts'
+import { secretText } from './secret-text.ts'
 import type { Surroundings } from './surroundings.ts'
 
 type EksDocument = NonNullable<ConnectorDocument['sockets'][number]['upstream']['eks']>
@@ -12,10 +13,7 @@ export function eksOptions(
   files: NamedFiles,
   environment: Surroundings['environment'],
 ): EksOptions {
-  const text = (reference: SecretReference): SecretText =>
-    reference.file === undefined
-      ? { value: new Secret((environment[reference.env] ?? '').trim()) }
-      : { file: files.resolve(reference.file) }
+  const text = (reference: SecretReference): SecretText => secretText(reference, files, environment)
   return {
     cluster,
     region,

@@ -3,7 +3,7 @@ import { choice } from '../document/choice.ts'
 import { httpsURL } from '../document/https-url.ts'
 import { type CelVariable, compileCel } from '../identity/cel.ts'
 import { secretReference } from '../document/secret.ts'
-import { DEFAULT_ALGORITHMS, SIGNING_ALGORITHMS } from '../identity/issuer-options.ts'
+import { CLIENT_AUTH_METHODS, DEFAULT_ALGORITHMS, SIGNING_ALGORITHMS } from '../identity/issuer-options.ts'
 import { isMachinePrefix } from '../identity/subject-name.ts'
 import { certificateAuthority } from './certificate-authority.ts'
 import { socketName } from './socket-schema.ts'
@@ -13,6 +13,11 @@ const EXTRA_KEY =
 const EXTRA_KEY_EXPECTED = 'a lower-case key with a domain of yours, such as example.com/team'
 
 const REDIRECT_PATH_EXPECTED = 'a path such as /callback'
+
+/** What the protocol itself says is not for the document to say. */
+const AUTHORIZATION_PARAMETER =
+  /^(?!(?:client_id|client_secret|redirect_uri|response_type|response_mode|scope|state|nonce|code_challenge|code_challenge_method|request|request_uri)$)[a-z][a-z0-9_]{0,63}$/
+const AUTHORIZATION_PARAMETER_EXPECTED = 'a parameter that OpenID Connect does not fill in itself, such as access_type'
 
 const text = (expected: string) => z.string({ error: expected }).min(1, { error: expected })
 const claim = text('the name of a claim').describe('Name of a claim, taken literally.')
@@ -164,6 +169,12 @@ const client = z
       .describe(
         'Whether people may sign in with a code on another device (RFC 8628, `postern client login --device`). Whoever talks a person into typing a code in gets their login, so switch it on only where there is no browser.',
       ),
+    backchannelLogout: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Whether the issuer may end logins here, when people sign out there or are disabled (OpenID Connect Back-Channel Logout). Register `https://PORTAL/backchannel-logout` there as the back-channel logout URI of the client.',
+      ),
     redirectHost: z
       .enum(['127.0.0.1', '::1', 'localhost'])
       .default('127.0.0.1')
@@ -178,8 +189,30 @@ const client = z
       .describe(
         'Ports of the redirect URI, for issuers that compare them; the first free one is taken. Without it any.',
       ),
+    secret: secretReference
+      .optional()
+      .describe(
+        'Its secret, for a confidential client: the portal then speaks to the issuer for people, so that no laptop has it. A file is read again at each use. `postern connector check` prints the redirect URI to register.',
+      ),
+    tokenEndpointAuthMethod: z
+      .enum(CLIENT_AUTH_METHODS)
+      .optional()
+      .describe(
+        'How the secret is shown to the issuer, for issuers that take it in one way only. Default: what its metadata says, `client_secret_basic` first.',
+      ),
+    authorizationParameters: z
+      .record(
+        z.string().regex(AUTHORIZATION_PARAMETER, { error: AUTHORIZATION_PARAMETER_EXPECTED }),
+        z.string().min(1).max(256),
+      )
+      .optional()
+      .describe(
+        'Added to what a browser asks of the issuer, for a client with a `secret`: `{ access_type: offline }` makes Google give a refresh token.',
+      ),
   })
-  .describe('The public client (without a secret) for people who sign in. Without it nobody does: for machines.')
+  .describe(
+    'The client for people who sign in: a public one, or with `secret` a confidential one. Without it nobody does: for machines.',
+  )
 
 const PREFIX_EXPECTED = 'lower-case letters, digits, "." and "-" and then one colon, such as "production:"'
 const machinePrefix = z

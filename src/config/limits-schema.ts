@@ -44,7 +44,9 @@ export const limitsSchema = z
       ),
     maxHeaderSize: size({ minimum: '8KiB', maximum: '1MiB' })
       .prefault('64KiB')
-      .describe('All header lines of a request together.'),
+      .describe(
+        'All header lines of a request together. A token may be 4 KiB shorter than that: with names of 40 characters it has room for a thousand groups.',
+      ),
     maxConcurrentStreams: count(1, 10_000).default(250).describe('Requests at a time on one HTTP/2 connection.'),
     maxConnections: count(1, 1_000_000).default(20_000).describe('Connections of all clients at a time.'),
   })

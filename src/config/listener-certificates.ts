@@ -1,4 +1,7 @@
+import { FileReload } from '../document/file-reload.ts'
+import type { Text } from '../upstream/endpoint.ts'
 import { type CertificateFilesList, CertificateWatch } from './certificate-files.ts'
+import { authorityInForce, readClientAuthorities } from './client-authorities.ts'
 import type { ConnectorConfig } from './connector-config.ts'
 import type { ServerCertificates } from './server-certificates.ts'
 import { TrialAuthority } from './trial-authority.ts'
@@ -7,6 +10,9 @@ const LISTENERS = ['kubernetes', 'portal'] as const
 
 /** A listener that speaks TLS. */
 type ListenerName = (typeof LISTENERS)[number]
+
+/** Whose certificates: a listener's own, or the authorities of clients. */
+type CertificateOwner = ListenerName | 'clients'
 
 /** What an operator has to know of a trial certificate. */
 interface TrialNotice {
@@ -22,9 +28,9 @@ interface TrialNotice {
 
 export interface ListenerCertificateEvents {
   readonly onTrial: (notice: TrialNotice) => void
-  readonly onReplaced: (listener: ListenerName, inForce: ServerCertificates['inForce']) => void
-  readonly onRefused: (listener: ListenerName, problem: string) => void
-  readonly onMended: (listener: ListenerName) => void
+  readonly onReplaced: (listener: CertificateOwner, inForce: ServerCertificates['inForce']) => void
+  readonly onRefused: (listener: CertificateOwner, problem: string) => void
+  readonly onMended: (listener: CertificateOwner) => void
 }
 
 /** Null for a listener without files. */
@@ -36,6 +42,7 @@ export class ListenerCertificates {
   readonly portal: ServerCertificates
   readonly #watches: Watches
   readonly #trial: TrialAuthority | null
+  #clients: FileReload | null = null
 
   private constructor(
     certificates: Readonly<Record<ListenerName, ServerCertificates>>,
@@ -51,15 +58,16 @@ export class ListenerCertificates {
   /**
    * Reads the files, or makes certificates, and keeps them up to date until {@link stop}.
    *
-   * @param clientAuthorities PEM of authorities whose certificates clients may show to the kubernetes listener; empty asks for none
+   * @param clients PEM of authorities whose certificates clients may show to the kubernetes listener; null asks for none
    * @throws Error of one phrase
    */
   static async open(
     config: Pick<ConnectorConfig, 'listen' | 'sockets' | 'stateDirectory'>,
     events: ListenerCertificateEvents,
-    clientAuthorities = '',
+    clients: Text | null = null,
   ): Promise<ListenerCertificates> {
     const { listen, stateDirectory } = config
+    const clientAuthorities = clients === null ? '' : await readClientAuthorities(clients)
     const authoritiesOf = { kubernetes: clientAuthorities, portal: '' }
     const watches: Record<ListenerName, CertificateWatch | null> = { kubernetes: null, portal: null }
     try {
@@ -79,7 +87,9 @@ export class ListenerCertificates {
         return certificates
       }
       const certificates = { kubernetes: certificatesOf('kubernetes'), portal: certificatesOf('portal') }
-      return new ListenerCertificates(certificates, watches, trial)
+      const opened = new ListenerCertificates(certificates, watches, trial)
+      if (clients !== null && 'file' in clients) await opened.#watchClients(clients, clientAuthorities, events)
+      return opened
     } catch (error) {
       for (const listener of LISTENERS) await watches[listener]?.stop()
       throw error
@@ -87,8 +97,11 @@ export class ListenerCertificates {
   }
 
   /** For each listener whether its certificates are those of its files and in force; empty when all is well. */
-  problems(): readonly { readonly listener: ListenerName; readonly problem: string }[] {
-    return LISTENERS.map((listener) => ({ listener, problem: this.#problemOf(listener) }))
+  problems(): readonly { readonly listener: CertificateOwner; readonly problem: string }[] {
+    return [
+      ...LISTENERS.map((listener) => ({ listener, problem: this.#problemOf(listener) })),
+      ...(this.#clients === null ? [] : [{ listener: 'clients' as const, problem: this.#clients.problem }]),
+    ]
   }
 
   /** Every certificate in force. */
@@ -100,7 +113,32 @@ export class ListenerCertificates {
 
   async stop(): Promise<void> {
     this.#trial?.stop()
+    await this.#clients?.stop()
     for (const listener of LISTENERS) await this.#watches[listener]?.stop()
+  }
+
+  async #watchClients(
+    clients: Text & { readonly file: string },
+    read: string,
+    { onReplaced, onRefused, onMended }: ListenerCertificateEvents,
+  ): Promise<void> {
+    let held = read
+    this.#clients = await FileReload.start({
+      paths: () => [clients.file],
+      apply: async () => {
+        const authorities = await readClientAuthorities(clients)
+        if (authorities === held) return
+        this.kubernetes.replaceClientAuthorities(authorities)
+        held = authorities
+        onReplaced('clients', authorityInForce(authorities))
+      },
+      onRefused: (problem) => {
+        onRefused('clients', problem)
+      },
+      onMended: () => {
+        onMended('clients')
+      },
+    })
   }
 
   #problemOf(listener: ListenerName): string {

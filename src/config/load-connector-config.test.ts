@@ -137,6 +137,7 @@ describe('a right document', () => {
               id: 'postern',
               scopes: ['openid', 'profile', 'email', 'offline_access'],
               deviceAuthorization: false,
+              backchannelLogout: false,
               redirectHost: '127.0.0.1',
             },
             claimMappings: {
@@ -180,6 +181,28 @@ describe('a right document', () => {
     ])
     const none = await load(minimal.replace(`${one}, `, ''))
     expect(none.listen.kubernetes.tls).toBeNull()
+  })
+
+  test('may name the private authority of the kubernetes listener, as a path or in place', async () => {
+    const one = `key: tls.key }, publicURL: 'https://Kube.example.com/'`
+    const named = one.replace('tls.key', 'tls.key, certificateAuthority: ca.crt')
+    const atPath = await load(minimal.replace(one, named))
+    expect(atPath.listen.kubernetes.tls).toMatchObject([{ certificateAuthority: { file: join(directory, 'ca.crt') } }])
+    const written = one.replace('tls.key', `tls.key, certificateAuthority: ${JSON.stringify(authority.certificate)}`)
+    const inPlace = await load(minimal.replace(one, written))
+    expect(inPlace.listen.kubernetes.tls).toMatchObject([{ certificateAuthority: { value: authority.certificate } }])
+  })
+
+  test.each([
+    ['client.crt', 'the certificate is not signed by its certificate authority'],
+    ['nowhere.crt', 'cannot read nowhere.crt: no such file'],
+    ['tls.key', 'the certificate authority holds no PEM certificate'],
+  ])('may not name %s as the private authority', async (file, problem) => {
+    const one = `key: tls.key }, publicURL: 'https://Kube.example.com/'`
+    const named = one.replace('tls.key', `tls.key, certificateAuthority: ${file}`)
+    expect(await mistakesIn(minimal.replace(one, named))).toEqual([
+      expect.stringMatching(new RegExp(`listen\\.kubernetes\\.tls\\.certificateAuthority: ${problem}`)),
+    ])
   })
 
   test.each<[string, Record<string, string>, string]>([
@@ -464,6 +487,33 @@ limits: { requestHeadTimeout: 30, drainTimeout: 48h, maxConnections: 0 }
         'identity.issuers[0].client.redirectPath: is "callback", expected a path such as /callback',
         expect.stringContaining('identity.issuers[0].client.redirectPorts[0]: ') as string,
       ],
+    ],
+    [
+      'addresses of laptops for a client with a secret, which is too short',
+      'client: { id: postern }',
+      'client: { id: postern, secret: { file: token }, redirectHost: localhost, redirectPath: /callback, redirectPorts: [8000], authorizationParameters: { state: mine } }',
+      [
+        'identity.issuers[0].client.authorizationParameters.state: is "state", expected a parameter that OpenID Connect does not fill in itself, such as access_type',
+        'identity.issuers[0].client.redirectHost: is for a client without a `secret`: with one, the issuer sends browsers to the portal, expected nothing here',
+        'identity.issuers[0].client.redirectPath: is for a client without a `secret`: with one, the issuer sends browsers to the portal, expected nothing here',
+        'identity.issuers[0].client.redirectPorts: is for a client without a `secret`: with one, the issuer sends browsers to the portal, expected nothing here',
+        'identity.issuers[0].client.secret.file: holds fewer than 16 characters, which could be guessed, expected a secret that the issuer made',
+      ],
+    ],
+    [
+      'what a client without a secret has no use for',
+      'client: { id: postern }',
+      'client: { id: postern, tokenEndpointAuthMethod: client_secret_post, authorizationParameters: { access_type: offline } }',
+      [
+        'identity.issuers[0].client.tokenEndpointAuthMethod: is for a client with a `secret`, and this one has none, expected nothing here',
+        'identity.issuers[0].client.authorizationParameters: is for a client with a `secret`, and this one has none, expected nothing here',
+      ],
+    ],
+    [
+      'a secret in place of its reference',
+      'client: { id: postern }',
+      'client: { id: postern, secret: GOCSPX-1234567890 }',
+      ['identity.issuers[0].client.secret: is a string, expected an object with exactly file or env'],
     ],
     [
       'several audiences without saying so',

@@ -13,6 +13,8 @@ const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 export interface ServerCertificate {
   readonly certificate: string
   readonly key: string
+  /** PEM of the authorities that clients have to be told of, where the chain does not end in one. */
+  readonly authorities?: string
 }
 
 /** At least one; the first is for clients that name no host, or one that no certificate is for. */
@@ -28,6 +30,7 @@ export interface CertificateInForce {
 
 interface Entry extends CertificateInForce {
   readonly chain: string
+  readonly authorities: string | undefined
   readonly context: SecureContext
 }
 
@@ -36,10 +39,10 @@ interface Entry extends CertificateInForce {
  * section 3). They can be replaced while it serves: open connections stay as they are, new ones get the new certificates.
  */
 export class ServerCertificates {
-  #first: ServerCertificate
+  #list: ServerCertificateList
   #entries: readonly Entry[]
   #byName: ReadonlyMap<string, Entry>
-  readonly #clientAuthorities: string
+  #clientAuthorities: string
   #server: Server | null = null
 
   /**
@@ -49,7 +52,7 @@ export class ServerCertificates {
    */
   constructor(list: ServerCertificateList, clientAuthorities = '') {
     this.#clientAuthorities = clientAuthorities
-    this.#first = list[0]
+    this.#list = list
     this.#entries = list.map((pair) => this.#entryOf(pair))
     this.#byName = namesOf(this.#entries)
   }
@@ -57,7 +60,7 @@ export class ServerCertificates {
   /** For the making of the server, which is then told to {@link serve}. TLS 1.2 or later. */
   get options(): TlsOptions {
     return {
-      ...this.#contextOptions(this.#first),
+      ...this.#contextOptions(this.#list[0]),
       // A client without a certificate comes with a token, and one whose certificate does not hold is answered a Status: the
       // listener looks at `authorized` and refuses it, where the handshake would only break off.
       ...(this.#clientAuthorities !== '' && { requestCert: true, rejectUnauthorized: false }),
@@ -76,18 +79,40 @@ export class ServerCertificates {
   replace(list: ServerCertificateList): void {
     const entries = list.map((pair) => this.#entryOf(pair))
     this.#server?.setSecureContext(this.#contextOptions(list[0]))
-    this.#first = list[0]
+    this.#list = list
     this.#entries = entries
     this.#byName = namesOf(entries)
+  }
+
+  /**
+   * Whose clients may show a certificate from now on, where there were such authorities before. Sessions of TLS that began
+   * before are not resumed.
+   *
+   * @throws Error when OpenSSL does not take them; all stays as it was then.
+   */
+  replaceClientAuthorities(pem: string): void {
+    const before = this.#clientAuthorities
+    this.#clientAuthorities = pem
+    try {
+      this.replace(this.#list)
+    } catch (error) {
+      this.#clientAuthorities = before
+      throw error
+    }
   }
 
   get inForce(): readonly CertificateInForce[] {
     return this.#entries
   }
 
-  /** PEM of the self-signed certificate that ends the chain for a host, which clients have to be told of; empty when none does. */
+  /**
+   * PEM of what clients have to be told to trust for a host: the authorities that were named, else the self-signed
+   * certificate that ends the chain. Empty when there is neither.
+   */
   authorityFor(host: string): string {
-    const last = (this.#find(host) ?? this.#entries[0])?.chain.match(CERTIFICATE)?.at(-1)
+    const entry = this.#find(host) ?? this.#entries[0]
+    if (entry?.authorities !== undefined) return `${entry.authorities.match(CERTIFICATE)?.join('\n') ?? ''}\n`
+    const last = entry?.chain.match(CERTIFICATE)?.at(-1)
     if (last === undefined) return ''
     const certificate = new X509Certificate(last)
     return certificate.checkIssued(certificate) ? `${last}\n` : ''
@@ -106,6 +131,7 @@ export class ServerCertificates {
       hosts,
       notAfterMs: leaf.validToDate.getTime(),
       chain: pair.certificate,
+      authorities: pair.authorities,
       context: createSecureContext(this.#contextOptions(pair)),
     }
   }

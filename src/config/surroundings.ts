@@ -1,9 +1,9 @@
-import { homedir } from 'node:os'
 import { isAbsolute, parse } from 'node:path'
+import { homeDirectory } from '../document/home-directory.ts'
 
 /** What a document is read in: the machine, apart from its files. */
 export interface Surroundings {
-  /** Absolute; what `~` stands for. */
+  /** Absolute; what `~` stands for. The root directory for somebody without one. */
   readonly home: string
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Milliseconds since the epoch; certificates have to be valid then. */
@@ -12,7 +12,7 @@ export interface Surroundings {
 
 /** Those of this process, now. */
 export function ownSurroundings(): Surroundings {
-  return { home: homedir(), environment: process.env, nowMs: Date.now() }
+  return { home: homeDirectory(), environment: process.env, nowMs: Date.now() }
 }
 
 /** A path as a document has it: what it is relative to, absolute, and the rest. */

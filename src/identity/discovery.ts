@@ -28,6 +28,8 @@ interface Discovery {
   readonly keysUrl: URL | undefined
   readonly tokenUrl: URL | undefined
   readonly userinfoUrl: URL | undefined
+  /** All that the document says, whatever its types. */
+  readonly document: Readonly<Record<string, unknown>>
 }
 
 /** Fetches the issuer's discovery document. @throws Error as {@link fetchPublishedKeys}. */
@@ -43,6 +45,7 @@ export async function fetchDiscovery(issuer: IssuerOptions, signal: AbortSignal)
     keysUrl: httpsUrl(document['jwks_uri']),
     tokenUrl: httpsUrl(document['token_endpoint']),
     userinfoUrl: httpsUrl(document['userinfo_endpoint']),
+    document,
   }
 }
 
@@ -50,7 +53,8 @@ function discoveryUrlOf({ url, discoveryURL }: IssuerOptions): URL {
   return new URL(discoveryURL ?? `${url.replace(/\/$/, '')}/.well-known/openid-configuration`)
 }
 
-function httpsUrl(value: unknown): URL | undefined {
+/** Undefined for anything but an https URL. */
+export function httpsUrl(value: unknown): URL | undefined {
   const url = typeof value === 'string' ? URL.parse(value) : null
   return url?.protocol === 'https:' ? url : undefined
 }

@@ -35,6 +35,43 @@ export interface FetchedJson {
   readonly maxAgeSeconds: number | undefined
 }
 
+/** What a server answered to a form. */
+export interface FormAnswer {
+  readonly statusCode: number
+  /** Undefined when the body is no JSON. */
+  readonly value: unknown
+}
+
+/**
+ * Posts a form on a connection of its own and gives back the answer, whatever its status. Redirects are not followed.
+ *
+ * @param authorization value of that header; empty for none.
+ * @throws Error with one sentence for the operator, naming the URL.
+ */
+export async function postForm(
+  url: URL,
+  {
+    certificateAuthority,
+    form,
+    authorization,
+  }: Pick<FetchOptions, 'certificateAuthority'> & { readonly form: URLSearchParams; readonly authorization: string },
+): Promise<FormAnswer> {
+  const signal = AbortSignal.timeout(FETCH_TIMEOUT_MS)
+  try {
+    const response = await ask(url, { certificateAuthority, form, authorization }, signal)
+    try {
+      const { statusCode = 0 } = response
+      if (statusCode >= 300 && statusCode < 400) throw new Error('it redirects elsewhere, which is not followed')
+      return { statusCode, value: parseJson(await readBody(response)) }
+    } finally {
+      response.destroy()
+    }
+  } catch (cause) {
+    const reason = signal.aborted ? `no answer within ${FETCH_TIMEOUT_MS / 1000} s` : reasonOf(cause)
+    throw new Error(`cannot ask ${url.href}: ${reason}`, { cause })
+  }
+}
+
 /**
  * Fetches one JSON document on a connection of its own, which is closed afterwards. Redirects are not followed:
  * the document has to be where the operator or the issuer said.
@@ -59,7 +96,13 @@ export async function fetchJson(url: URL, options: FetchOptions): Promise<Fetche
 
 function ask(
   url: URL,
-  { certificateAuthority: ca, bearer, form, json }: FetchOptions,
+  {
+    certificateAuthority: ca,
+    bearer,
+    authorization = bearer === undefined ? '' : `Bearer ${bearer}`,
+    form,
+    json,
+  }: Omit<FetchOptions, 'signal'> & { readonly authorization?: string },
   signal: AbortSignal,
 ): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
@@ -68,7 +111,7 @@ function ask(
     accept: 'application/json',
     'accept-encoding': 'identity',
     'user-agent': 'postern',
-    ...(bearer !== undefined && { authorization: `Bearer ${bearer}` }),
+    ...(authorization !== '' && { authorization }),
     ...(body !== '' && {
       'content-type': form === undefined ? 'application/json' : 'application/x-www-form-urlencoded',
     }),
@@ -79,10 +122,16 @@ function ask(
 }
 
 async function readJson(response: IncomingMessage): Promise<unknown> {
-  const { statusCode = 0, headers } = response
+  const { statusCode = 0 } = response
   if (statusCode >= 300 && statusCode < 400) throw new Error('it redirects elsewhere, which is not followed')
   if (statusCode !== 200) throw new AnswerError(`it answers ${statusCode}`, statusCode)
-  if ((headers['content-encoding'] ?? 'identity') !== 'identity') throw new Error('its answer is compressed')
+  const value = parseJson(await readBody(response))
+  if (value === undefined) throw new Error('its answer is not JSON')
+  return value
+}
+
+async function readBody(response: IncomingMessage): Promise<Buffer> {
+  if ((response.headers['content-encoding'] ?? 'identity') !== 'identity') throw new Error('its answer is compressed')
   const chunks: Buffer[] = []
   let bytes = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -90,10 +139,14 @@ async function readJson(response: IncomingMessage): Promise<unknown> {
     if (bytes > MAX_ANSWER_BYTES) throw new Error(`its answer is longer than ${MAX_ANSWER_BYTES} bytes`)
     chunks.push(chunk)
   }
+  return Buffer.concat(chunks)
+}
+
+function parseJson(bytes: Buffer): unknown {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks))) as unknown
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown
   } catch {
-    throw new Error('its answer is not JSON')
+    return undefined
   }
 }
 

@@ -1,3 +1,4 @@
+import type { SecretText } from '../document/secret.ts'
 import type { GroupsSourceOptions } from './groups-source-options.ts'
 
 /** Signature algorithms that a token may be signed with. Never `none`, never HMAC. */
@@ -81,6 +82,24 @@ export interface SignInFlows {
   readonly redirectPorts?: readonly number[] | undefined
 }
 
+/** Fewest characters of a client's secret: what is sealed with it passes through browsers, where it can be guessed at. */
+export const MIN_CLIENT_SECRET_CHARACTERS = 16
+
+/** How a client proves itself at the token endpoint, in the words of RFC 7591 section 2. */
+export const CLIENT_AUTH_METHODS = ['client_secret_basic', 'client_secret_post'] as const
+
+export type ClientAuthMethod = (typeof CLIENT_AUTH_METHODS)[number]
+
+/** What makes a client a confidential one (RFC 6749 section 2.1). The portal then speaks to the issuer, and no laptop. */
+export interface ConfidentialClient {
+  /** At least {@link MIN_CLIENT_SECRET_CHARACTERS}. A file is read at each use, so that it can be replaced. */
+  readonly secret: SecretText
+  /** Absent: what the issuer's metadata says. */
+  readonly tokenEndpointAuthMethod?: ClientAuthMethod
+  /** Added to authorization requests, for what an issuer asks beyond OpenID Connect. */
+  readonly authorizationParameters: Readonly<Record<string, string>>
+}
+
 /**
  * One OpenID Connect issuer whose ID tokens are accepted.
  *
@@ -97,8 +116,15 @@ export interface IssuerOptions {
   readonly audiences: readonly string[]
   /** Default {@link DEFAULT_ALGORITHMS}. */
   readonly algorithms?: readonly SigningAlgorithm[]
-  /** What `postern client login` signs in with; a public client. Without it, nobody can sign in here with that. */
-  readonly client?: { readonly id: string; readonly scopes: readonly string[] } & SignInFlows
+  /** What `postern client login` signs in with. Without it, nobody can sign in here with that. */
+  readonly client?: {
+    readonly id: string
+    readonly scopes: readonly string[]
+    /** Absent for a public client. */
+    readonly confidential?: ConfidentialClient
+    /** Whether the issuer ends logins with logout tokens for the client. */
+    readonly backchannelLogout?: boolean
+  } & SignInFlows
   readonly claimMappings: ClaimMappings
   readonly claimValidationRules: readonly ClaimValidationRule[]
   readonly userValidationRules?: readonly UserValidationRule[]

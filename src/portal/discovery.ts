@@ -1,6 +1,6 @@
 import type { SignInFlows } from '../identity/issuer-options.ts'
 
-/** An issuer that people can sign in at with the command line, as a public client. */
+/** An issuer that people can sign in at with the command line. */
 export interface PortalIssuer {
   readonly url: string
   readonly clientID: string
@@ -8,6 +8,11 @@ export interface PortalIssuer {
   /** PEM of a private authority; empty when the authorities of people's machines do. */
   readonly certificateAuthority: string
   readonly flows: SignInFlows
+  /**
+   * URL of what takes the issuer's place towards people's machines, where its client has a secret; its metadata is at
+   * `/.well-known/openid-configuration` below. Absent where they ask the issuer itself, as a public client.
+   */
+  readonly authorizationServer?: string
 }
 
 /** Where a listener is for people. */
@@ -24,7 +29,7 @@ export function renderDiscovery(kubernetes: PublicListener, issuers: readonly Po
     apiVersion: 'postern.dev/v1alpha1',
     kind: 'Discovery',
     kubernetes: { publicURL: kubernetes.publicURL, ...authorityData(kubernetes.certificateAuthority) },
-    issuers: issuers.map(({ url, clientID, scopes, flows, certificateAuthority }) => ({
+    issuers: issuers.map(({ url, clientID, scopes, flows, certificateAuthority, authorizationServer }) => ({
       url,
       clientID,
       scopes,
@@ -33,6 +38,7 @@ export function renderDiscovery(kubernetes: PublicListener, issuers: readonly Po
         flows.redirectHost !== '127.0.0.1' && { redirectHost: flows.redirectHost }),
       ...(flows.redirectPath !== undefined && { redirectPath: flows.redirectPath }),
       ...(flows.redirectPorts !== undefined && { redirectPorts: flows.redirectPorts }),
+      ...(authorizationServer !== undefined && { authorizationServer }),
       ...authorityData(certificateAuthority),
     })),
   }
