@@ -61,6 +61,7 @@ export class AuditEntry {
   #decision: AuditedDecision | null = null
   #session = ''
   #recording = ''
+  #logins = ''
   #stage: 'arrived' | 'started' | 'complete' = 'arrived'
 
   constructor(trail: AuditTrail, options: TrailOptions, arrival: AuditedArrival) {
@@ -111,6 +112,11 @@ export class AuditEntry {
   /** What became of the session's recording: the hash of its manifest, `failed`, or `off`. */
   recorded(recording: string): void {
     this.#recording = recording
+  }
+
+  /** Ids of the logins that this request ended. */
+  loggedOut(logins: readonly string[]): void {
+    this.#logins = logins.join(',')
   }
 
   /** Stage ResponseStarted: the head of a long-running response went out. */
@@ -177,6 +183,7 @@ export class AuditEntry {
     }
     if (this.#session !== '') annotations.push('postern.dev/session', this.#session)
     if (this.#recording !== '') annotations.push('postern.dev/recording', this.#recording)
+    if (this.#logins !== '') annotations.push('postern.dev/logins', this.#logins)
     return annotations
   }
 }

@@ -1,4 +1,4 @@
-import type { Authenticator } from '../identity/authenticator.ts'
+import type { Authentication, Authenticator } from '../identity/authenticator.ts'
 import { forbidden } from '../kube/forbidden.ts'
 import { creationChecks, escalationChecks, policyChecks } from '../kube/additional-checks.ts'
 import { parseAssumedIdentity } from '../kube/assumed-identity.ts'
@@ -16,16 +16,19 @@ import { type Authenticated, Authorized, type Parsed, type Received } from './st
 /**
  * Admits a request through every door: parse, authenticate, authorize, in this order.
  *
+ * @param onAuthenticated told who sends it, whether it is then allowed or not.
  * @throws StatusError 400, 401, 403, 405 or 503. Nothing was sent upstream then.
  */
 export async function admit(
   received: Received,
   authenticator: Authenticator,
   authorizer: Authorizer,
+  onAuthenticated: (authentication: Authentication) => void,
 ): Promise<Authorized> {
   const parsed = parse(received)
-  const authenticated = assume(await authenticate(parsed, authenticator), authorizer)
-  return authorize(authenticated, authorizer)
+  const sent = await authenticate(parsed, authenticator)
+  onAuthenticated(sent.authentication)
+  return authorize(assume(sent, authorizer), authorizer)
 }
 
 function parse(received: Received): Parsed {

@@ -2,7 +2,7 @@ import type { Readable } from 'node:stream'
 import type { AuditEntry } from '../audit/audit-trail.ts'
 import type { RawHeaders } from '../kube/raw-headers.ts'
 import { isLongRunning } from '../kube/long-running.ts'
-import { type Status, StatusError } from '../kube/status.ts'
+import type { Status } from '../kube/status.ts'
 import type { UpstreamExchange, UpstreamRequest } from '../upstream/upstream.ts'
 import type { ChunkPool } from './chunk-pool.ts'
 import type { LiveStream, LiveStreams } from './live-streams.ts'
@@ -102,12 +102,13 @@ class Forwarding implements LiveStream {
   end(status: Status): void {
     if (this.#over) return
     if (this.kind === 'watch') {
-      this.#exchange?.abort()
       this.#finish(this.#statusCode)
       this.#reply.end()
     } else {
-      this.#fail(new StatusError(status))
+      this.#finish(this.#statusCode, `the response was broken off: ${status.message}`)
+      this.#reply.destroy()
     }
+    this.#exchange?.abort()
   }
 
   #sendBody(exchange: UpstreamExchange): void {
@@ -174,9 +175,9 @@ class Forwarding implements LiveStream {
     this.#finish(this.#statusCode === 0 ? CLIENT_CLOSED_REQUEST : this.#statusCode)
   }
 
-  #finish(code: number): void {
+  #finish(code: number, message?: string): void {
     this.#over = true
     this.#forget?.()
-    this.authorized.authenticated.audit.complete({ code })
+    this.authorized.authenticated.audit.complete({ code, ...(message !== undefined && { message }) })
   }
 }

@@ -16,6 +16,7 @@ import type { Gateway, Arrival } from './gateway.ts'
 import { Http1Reply } from './http1-reply.ts'
 import { Http2Reply } from './http2-reply.ts'
 import type { GatewayLimits } from './limits.ts'
+import type { LiveStream } from './live-streams.ts'
 import { connectorStopping } from './session-endings.ts'
 
 /** More header lines than this are not even kept to be counted. */
@@ -23,11 +24,13 @@ const MAX_HEADER_LINES = 200
 /** Bound of what an HTTP/2 session may hold, in megabytes. */
 const MAX_SESSION_MEMORY_MB = 16
 const KEEP_ALIVE_PROBE_MS = 30_000
-/**
- * How long clients may take to read that a connection takes no more requests, before it is closed for being idle. An
- * HTTP/1.1 client learns it from its next answer, so that one that asks more often than this never meets a closed connection.
- */
+/** How long clients may take to read the GOAWAY of an HTTP/2 connection, before it is closed once it is idle. */
 const NOTICE_TIMEOUT_MS = 1_000
+/**
+ * How long idle HTTP/1.1 connections are kept. Their clients learn only from their next answer that it is the last there, and
+ * cannot send again what changes something, so that those that ask at all shall ask before.
+ */
+const LAST_ANSWER_TIMEOUT_MS = 3_000
 /** In a GOAWAY: every request is still served that is on its way (RFC 9113 section 6.8). */
 const LAST_STREAM_ID = 2 ** 31 - 1
 /** How long clients may take to read why their session ends, when the time to drain is over. */
@@ -104,30 +107,41 @@ export class KubernetesListener {
     for (const response of this.#responses) if (!response.headersSent) response.shouldKeepAlive = false
     for (const session of this.#sessions) announceEnd(session)
     // Over HTTP/1.1 many come again at once on the same connection, and learn from the answer that it is the last there.
-    this.#endWatches()
+    this.#endStreams('watch')
+    const { drainTimeoutMs } = this.#limits
     const notice = setTimeout(
       () => {
-        this.#noticed = true
-        this.#endWatches()
+        this.#endStreams('watch')
         for (const session of this.#sessions) session.close()
+      },
+      Math.min(NOTICE_TIMEOUT_MS, drainTimeoutMs),
+    )
+    const idle = setTimeout(
+      () => {
+        this.#noticed = true
+        this.#endStreams('watch')
         this.server.close()
       },
-      Math.min(NOTICE_TIMEOUT_MS, this.#limits.drainTimeoutMs),
+      Math.min(LAST_ANSWER_TIMEOUT_MS, drainTimeoutMs),
     )
     let cut = setTimeout(() => {
-      this.#gateway.streams.end(connectorStopping)
+      this.#endStreams('session')
       cut = setTimeout(() => {
+        // First the connections: a reset of each stream would say less than the GOAWAY did.
         for (const connection of this.#connections) connection.destroy()
+        this.#gateway.streams.end(connectorStopping)
       }, FAREWELL_TIMEOUT_MS)
-    }, this.#limits.drainTimeoutMs)
+    }, drainTimeoutMs)
     await closed
+    this.server.close()
     clearTimeout(notice)
+    clearTimeout(idle)
     clearTimeout(cut)
     await this.#gateway.settled()
   }
 
-  #endWatches(): void {
-    this.#gateway.streams.end((stream) => (stream.kind === 'watch' ? connectorStopping() : null))
+  #endStreams(kind: LiveStream['kind']): void {
+    this.#gateway.streams.end((stream) => (stream.kind === kind ? connectorStopping() : null))
   }
 
   #listen(server: Http2SecureServer): void {
@@ -270,9 +284,13 @@ export class KubernetesListener {
   }
 }
 
-/** Asks the client to take another connection for what it has not sent yet. */
+/**
+ * Asks the client to take another connection for what it has not sent yet, and says why: Go's client, and so kubectl, shows
+ * that for what is still open when the connection closes, such as a followed log.
+ */
 function announceEnd(session: ServerHttp2Session): void {
-  if (!session.destroyed) session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID)
+  if (session.destroyed) return
+  session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID, Buffer.from(connectorStopping().message))
 }
 
 /** What node takes for the HTTP/1.1 side of such a server, though its types do not say so. */
@@ -361,7 +379,8 @@ function endSoon(client: Socket): void {
 
 /** llhttp says in the error's code why bytes are no request. */
 function statusOfUnreadable(code: string | undefined): Status {
-  if (code === 'HPE_HEADER_OVERFLOW') return failure(431, 'BadRequest', 'the request head is too large')
+  if (code === 'HPE_HEADER_OVERFLOW')
+    return failure(431, 'BadRequest', 'the request head is too large, as with a token of very many groups')
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT') return failure(408, 'Timeout', 'the request did not arrive in time')
   return failure(400, 'BadRequest', 'the request is not well-formed HTTP/1.1')
 }

@@ -34,3 +34,11 @@ export const DEFAULT_LIMITS: GatewayLimits = Object.freeze({
   maxConcurrentStreams: 250,
   maxConnections: 20_000,
 })
+
+/** What the header lines beside the token may need, in bytes. kubectl's own take less than one KiB. */
+const OTHER_HEADERS_BYTES = 4096
+
+/** The longest token that there is room for in the header lines of a request, in characters. */
+export function longestToken({ maxHeaderBytes }: Pick<GatewayLimits, 'maxHeaderBytes'>): number {
+  return maxHeaderBytes - OTHER_HEADERS_BYTES
+}

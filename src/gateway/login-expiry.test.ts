@@ -60,6 +60,37 @@ test('a token that outlives what a timer can wait does not end a stream early', 
   callOff()
 })
 
+describe('a newer token that says something else of its person', () => {
+  const inGroups = (groups: string[], lifetimeMs: number): Authentication => {
+    const { subject, ...rest } = token('ana', lifetimeMs)
+    return { ...rest, subject: { ...subject, groups } }
+  }
+
+  test.for<[string, Authentication, number]>([
+    ['of other groups', inGroups(['b'], 2_000), 1],
+    ['of no group', inGroups([], 2_000), 1],
+    ['of the same groups in another order', inGroups(['b', 'a'], 2_000), 0],
+    ['of other groups, that is older', inGroups(['b'], 500), 0],
+    ['of somebody else', token('ben', 2_000), 0],
+  ])('%s', ([, newer, times]) => {
+    const changed = vi.fn()
+    const logins = new LoginExpiry(0, changed)
+    const callOff = logins.watch(inGroups(['a', 'b'], 1_000), () => undefined)
+    logins.seen(newer)
+    logins.seen(newer)
+    expect(changed.mock.calls).toEqual(Array(times).fill([newer]))
+    callOff()
+  })
+
+  test('is nothing to a person without open streams', () => {
+    const changed = vi.fn()
+    const logins = new LoginExpiry(0, changed)
+    logins.watch(inGroups(['a'], 1_000), () => undefined)()
+    logins.seen(inGroups([], 2_000))
+    expect(changed).not.toHaveBeenCalled()
+  })
+})
+
 describe('a login that is revoked', () => {
   const revocation = { atMs: START_MS, by: 'omar@example.com', reason: 'stolen' }
   const withLogin = (): Authentication & { readonly login: Login } => {

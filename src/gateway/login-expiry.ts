@@ -1,12 +1,15 @@
 import type { Authentication } from '../identity/authenticator.ts'
 import type { Revocation } from '../identity/logins/login.ts'
 import type { Status } from '../kube/status.ts'
+import type { Subject } from '../kube/subject.ts'
 import { after } from './deadline.ts'
 import { loginExpired, loginRevoked } from './session-endings.ts'
 
 interface OpenLogin {
   /** When the newest token that was seen of it expires, in milliseconds since the epoch. */
   expiresAtMs: number
+  /** Who its person is, by that token. */
+  subject: Subject
   streams: number
 }
 
@@ -17,18 +20,27 @@ interface OpenLogin {
  */
 export class LoginExpiry {
   readonly #graceMs: number
+  readonly #onChange: (authentication: Authentication) => void
   /** Only of subjects with open streams. */
   readonly #logins = new Map<string, OpenLogin>()
 
-  constructor(graceMs: number) {
+  /** @param onChange told when a newer token of somebody with open streams says that they are in other groups by now. */
+  constructor(graceMs: number, onChange: (authentication: Authentication) => void = () => undefined) {
     this.#graceMs = graceMs
+    this.#onChange = onChange
   }
 
   /** A request came with this credential. */
   seen(authentication: Authentication): void {
     if (this.#logins.size === 0) return
     const login = this.#logins.get(keyOf(authentication))
-    if (login !== undefined) login.expiresAtMs = Math.max(login.expiresAtMs, authentication.expiresAtMs)
+    const { subject, expiresAtMs } = authentication
+    // Of two tokens the one that holds for longer is taken for the newer.
+    if (login === undefined || expiresAtMs <= login.expiresAtMs) return
+    const changed = !isSame(login.subject, subject)
+    login.expiresAtMs = expiresAtMs
+    login.subject = subject
+    if (changed) this.#onChange(authentication)
   }
 
   /**
@@ -37,7 +49,8 @@ export class LoginExpiry {
    */
   watch(authentication: Authentication, onOver: (status: Status) => void): () => void {
     const key = keyOf(authentication)
-    const open = this.#logins.get(key) ?? { expiresAtMs: 0, streams: 0 }
+    const { subject, expiresAtMs } = authentication
+    const open = this.#logins.get(key) ?? { expiresAtMs, subject, streams: 0 }
     this.#logins.set(key, open)
     open.streams += 1
     this.seen(authentication)
@@ -76,6 +89,12 @@ function onRevocation({ login }: Authentication, listener: (revocation: Revocati
     if (login.revocation !== null) listener(login.revocation)
   }
   return login.revocation === null ? login.onRevoked(tell) : after(0, tell)
+}
+
+/** Whether the policy sees no difference. */
+function isSame(one: Subject, other: Subject): boolean {
+  const rights = ({ uid, groups, extra }: Subject): string => JSON.stringify([uid, groups.toSorted(), extra])
+  return one === other || rights(one) === rights(other)
 }
 
 function keyOf({ issuer, subject }: Authentication): string {

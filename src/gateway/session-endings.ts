@@ -29,6 +29,11 @@ export function noLongerAllowed(reason: string): Status {
   return failure(403, 'Forbidden', `the policy changed and no longer allows this: ${reason}`)
 }
 
+/** @param reason the policy's. */
+export function noLongerEntitled(reason: string): Status {
+  return failure(403, 'Forbidden', `your groups changed, and the policy no longer allows this: ${reason}`)
+}
+
 /** @param reason one sentence that says who ended it, and perhaps why. */
 export function endedByOperator(reason: string): Status {
   return failure(403, 'Forbidden', reason)

@@ -50,9 +50,16 @@ describe('the token of a request', () => {
       ],
       'another in the WebSocket subprotocol',
     ],
-    ['a token over the limit', ['Authorization', `Bearer ${'a'.repeat(MAX_TOKEN_LENGTH + 1)}`], 'longer than 16384'],
   ] as const)('is refused for %s', ([, headers, sentence]) => {
     expect(refusalOf(headers)).toContain(sentence)
+  })
+
+  test('is as long as it may be, and no longer', () => {
+    const bearer = (length: number): readonly string[] => ['Authorization', `Bearer ${'a'.repeat(length)}`]
+    expect(bearerToken(bearer(MAX_TOKEN_LENGTH))).toHaveLength(61_440)
+    expect(() => bearerToken(bearer(MAX_TOKEN_LENGTH + 1))).toThrow(/^the token is longer than 61440 characters, as/)
+    expect(bearerToken(bearer(100_000), 100_000)).toHaveLength(100_000)
+    expect(() => bearerToken(bearer(5), 4)).toThrow(/^the token is longer than 4 characters, as/)
   })
 
   test('is never repeated in a refusal', () => {

@@ -1,11 +1,13 @@
 import { compactVerify } from 'jose'
 import { excerpt } from '../kube/quote.ts'
+import { badRequest } from '../kube/status.ts'
 import type { Subject } from '../kube/subject.ts'
 import { fetchPublishedKeys } from './discovery.ts'
 import { assertIdTokenClaims } from './id-token-claims.ts'
 import { GroupsSource } from './groups-source.ts'
 import { DEFAULT_ALGORITHMS, type IssuerOptions } from './issuer-options.ts'
 import { KeySet, type KeySetReadiness } from './key-set.ts'
+import { type LogoutToken, readLogoutClaims } from './logout-token.ts'
 import { signInOf } from './logins/sign-in.ts'
 import { refusal } from './refusal.ts'
 import { subjectRules } from './subject-rules.ts'
@@ -47,15 +49,7 @@ export class Issuer {
    * @throws StatusError 401 saying what is wrong; 503 when the issuer has to be asked and cannot be.
    */
   async verify(token: UnverifiedToken): Promise<VerifiedToken> {
-    const accepted = this.#options.algorithms ?? DEFAULT_ALGORITHMS
-    const algorithm = accepted.find((name) => name === token.algorithm)
-    if (algorithm === undefined) {
-      const detail = `alg is ${excerpt(token.algorithm)}, accepted are ${accepted.join(', ')}`
-      throw refusal('the token is signed in a way that is not accepted', { detail })
-    }
-    const key = await this.#keys.find(algorithm, token.keyId)
-    const claims = await verifiedClaims(token, algorithm, key)
-    if (claimOf(claims, 'iss') !== this.url) throw refusal('the token comes from another issuer')
+    const { claims, key } = await this.#claimsOf(token)
     const expiresAtMs = assertIdTokenClaims(claims, this.#options, this.#clock())
     const whole = this.#groups === null ? claims : await this.#groups.complete(claims, token.text)
     const subject = this.#subject(whole)
@@ -67,9 +61,36 @@ export class Issuer {
     }
   }
 
+  /**
+   * Verifies a logout token whose unverified `iss` is this issuer.
+   *
+   * @throws StatusError 400 and 401 saying what is wrong, 400 for an issuer whose logout tokens nobody asked for; 503 when
+   * the issuer has to be asked and cannot be.
+   */
+  async verifyLogout(token: UnverifiedToken): Promise<LogoutToken> {
+    if (this.#options.client?.backchannelLogout !== true)
+      throw badRequest('logout tokens of this issuer are not taken', { detail: this.url })
+    const { claims } = await this.#claimsOf(token)
+    return readLogoutClaims(claims, this.#options, this.#clock())
+  }
+
   close(): void {
     this.#keys.close()
     this.#groups?.close()
+  }
+
+  /** What this issuer signed, whatever it is for. */
+  async #claimsOf(token: UnverifiedToken): Promise<{ readonly claims: Claims; readonly key: VerificationKey }> {
+    const accepted = this.#options.algorithms ?? DEFAULT_ALGORITHMS
+    const algorithm = accepted.find((name) => name === token.algorithm)
+    if (algorithm === undefined) {
+      const detail = `alg is ${excerpt(token.algorithm)}, accepted are ${accepted.join(', ')}`
+      throw refusal('the token is signed in a way that is not accepted', { detail })
+    }
+    const key = await this.#keys.find(algorithm, token.keyId)
+    const claims = await verifiedClaims(token, algorithm, key)
+    if (claimOf(claims, 'iss') !== this.url) throw refusal('the token comes from another issuer')
+    return { claims, key }
   }
 }
 

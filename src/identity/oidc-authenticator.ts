@@ -4,13 +4,14 @@ import { StatusError } from '../kube/status.ts'
 import type { Subject } from '../kube/subject.ts'
 import { excerpt } from '../kube/quote.ts'
 import type { Authentication, Authenticator } from './authenticator.ts'
-import { bearerToken, hasToken } from './bearer-token.ts'
+import { bearerToken, hasToken, MAX_TOKEN_LENGTH } from './bearer-token.ts'
 import { ClientCertificates, type ClientCertificatesOptions } from './client-certificates.ts'
 import type { PresentedCertificate } from './presented-certificate.ts'
 import { ExpiringMap } from './expiring-map.ts'
 import { Issuer } from './issuer.ts'
 import { assertIssuerOptions, type IssuerOptions } from './issuer-options.ts'
 import type { Logins } from './logins/logins.ts'
+import { LOGOUT_TOKEN_TYPE, type LogoutToken } from './logout-token.ts'
 import { machineRefusal, refusal } from './refusal.ts'
 import { ServiceAccounts, type ServiceAccountsOptions } from './service-accounts.ts'
 import { isMachinePrefix } from './subject-name.ts'
@@ -32,6 +33,8 @@ export interface OidcAuthenticatorOptions {
   readonly clientCertificates?: ClientCertificatesOptions
   /** Where the logins of people are known; without it none is, and none can be revoked. */
   readonly logins?: Logins
+  /** Longest token that is looked at, in characters. Default {@link MAX_TOKEN_LENGTH}. */
+  readonly maxTokenLength?: number
   /** Milliseconds since the epoch. Default the system's clock. */
   readonly clock?: () => number
   /** Told whenever an issuer becomes ready, stops being ready, or has another reason. For the operator's log. */
@@ -51,6 +54,12 @@ export interface IssuerReadiness {
 export interface OidcAuthenticator extends Authenticator {
   /** In the order of the options. */
   readiness(): readonly IssuerReadiness[]
+  /**
+   * Verifies a logout token.
+   *
+   * @throws StatusError 400 and 401 saying what is wrong; 503 when the issuer has to be asked and cannot be.
+   */
+  verifyLogout(token: string): Promise<LogoutToken>
   /** Stops fetching keys; tokens are still verified with the keys that are there. */
   close(): void
 }
@@ -66,6 +75,7 @@ export function createAuthenticator({
   serviceAccounts: serviceAccountsOptions = [],
   clientCertificates,
   logins,
+  maxTokenLength = MAX_TOKEN_LENGTH,
   clock = Date.now,
   onReadinessChange = () => undefined,
 }: OidcAuthenticatorOptions): OidcAuthenticator {
@@ -100,8 +110,7 @@ export function createAuthenticator({
     }
     const cluster = serviceAccounts.find((candidate) => candidate.accepts(token))
     if (cluster !== undefined) return await cluster.verify(token)
-    const detail = `iss is ${excerpt(token.issuer)}`
-    throw refusal('the token comes from an issuer that is not known here', { detail })
+    throw unknownIssuer(token)
   }
 
   const verify = async (token: string, key: string): Promise<Authentication> => {
@@ -125,7 +134,7 @@ export function createAuthenticator({
           throw machineRefusal('the request has a token and a client certificate; send one of them')
         return certificates.authenticate(certificate)
       }
-      const token = bearerToken(headers)
+      const token = bearerToken(headers, maxTokenLength)
       const key = hash('sha256', token, 'base64')
       const nowMs = clock()
       const known = accepted.get(key, nowMs)
@@ -141,11 +150,21 @@ export function createAuthenticator({
       underWay.set(key, verification)
       return verification
     },
+    async verifyLogout(text) {
+      const token = parseToken(text, LOGOUT_TOKEN_TYPE)
+      const issuer = issuers.get(token.issuer)
+      if (issuer === undefined) throw unknownIssuer(token)
+      return issuer.verifyLogout(token)
+    },
     readiness: () => [...issuers.values()].map((issuer) => ({ issuer: issuer.url, ...issuer.readiness })),
     close() {
       for (const issuer of issuers.values()) issuer.close()
     },
   }
+}
+
+function unknownIssuer({ issuer }: UnverifiedToken): StatusError {
+  return refusal('the token comes from an issuer that is not known here', { detail: `iss is ${excerpt(issuer)}` })
 }
 
 /** @throws StatusError as {@link Logins.enter}. */

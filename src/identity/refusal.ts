@@ -1,5 +1,7 @@
 import { type PrivateDetail, type StatusError, serviceUnavailable, unauthorized } from '../kube/status.ts'
 
+const ADVICE = '; sign in with "postern client login"'
+
 /**
  * A 401 whose message says what was wrong and what to do. kubectl prints it after `error: You must be logged in to the
  * server`.
@@ -7,7 +9,12 @@ import { type PrivateDetail, type StatusError, serviceUnavailable, unauthorized 
  * @param sentence one plain sentence without a full stop. It repeats nothing of the token but its times.
  */
 export function refusal(sentence: string, options?: PrivateDetail): StatusError {
-  return unauthorized(`${sentence}; sign in with "postern client login"`, options)
+  return unauthorized(`${sentence}${ADVICE}`, options)
+}
+
+/** The message of a {@link refusal} for whoever has nothing to sign in with. */
+export function withoutAdvice(message: string): string {
+  return message.endsWith(ADVICE) ? message.slice(0, -ADVICE.length) : message
 }
 
 /** A 401 for a credential that nobody signs in for: no page would help. */

@@ -20,10 +20,11 @@ export interface UnverifiedToken {
  * Takes a compact JWS apart. Of the header only `alg`, `kid`, `typ` and `crit` are looked at: keys and addresses in it
  * (`jwk`, `jku`, `x5c`, `x5u`) have no effect.
  *
+ * @param kind what `typ` may be, which is that of an ID token unless told.
  * @throws StatusError 401 for anything that is not a signed JWT: encrypted, another `typ`, a critical extension.
  * @see RFC 7515 section 4.1, RFC 8725 section 3.11
  */
-export function parseToken(text: string): UnverifiedToken {
+export function parseToken(text: string, kind: RegExp = ID_TOKEN_TYPE): UnverifiedToken {
   if (ENCRYPTED.test(text)) throw refusal('an encrypted token is not accepted')
   if (!COMPACT.test(text)) throw refusal('the token is not a JSON Web Token')
   const [header = '', payload = ''] = text.split('.')
@@ -32,7 +33,8 @@ export function parseToken(text: string): UnverifiedToken {
   if (typeof alg !== 'string' || (kid !== undefined && typeof kid !== 'string') || crit !== undefined) {
     throw refusal('the header of the token is not one that can be read')
   }
-  if (typeof typ !== 'string' || !/^(?:application\/)?jwt$/i.test(typ)) throw refusal('the token is not an ID token')
+  if (typeof typ !== 'string' || !kind.test(typ))
+    throw refusal(kind === ID_TOKEN_TYPE ? 'the token is not an ID token' : 'the token is of another kind')
   const unverifiedClaims = parseJsonObject(Buffer.from(payload, 'base64url'))
   const issuer = claimOf(unverifiedClaims, 'iss')
   if (typeof issuer !== 'string') throw refusal('the token does not say who issued it')
@@ -56,6 +58,8 @@ export function parseJsonObject(bytes: Uint8Array): Claims {
     throw refusal('the token is not a JSON Web Token')
   return value as Claims
 }
+
+const ID_TOKEN_TYPE = /^(?:application\/)?jwt$/i
 
 /** Three parts. The signature may be empty, so that an unsigned token is refused for its algorithm. */
 const COMPACT = /^[\w-]+\.[\w-]+\.[\w-]*$/

@@ -293,7 +293,7 @@ test('the page to sign out at the issuer is shown when asked for, and names no t
     `Sign out at: ${provider.issuer}/session/end?client_id=${provider.clientId}\n`,
   ])
   expect(stderr).not.toContain(idToken)
-  expect(portal.seen).toContain('DELETE /apis/postern.dev/v1alpha1/logins/current')
+  expect(portal.seen).toContain('DELETE /apis/postern.dev/v1alpha1/logins/current?reason=signed%20out')
   await expect(connectPortal(portal.url, portal.certificateAuthority).whoAmI(idToken)).rejects.toMatchObject({
     code: 'NotSignedIn',
   })

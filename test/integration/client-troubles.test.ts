@@ -7,6 +7,10 @@ import { portalDirectory, type Login } from '../../src/client/login-cache.ts'
 import { loginPath, saveLogin } from '../../src/client/login-cache-writer.ts'
 import { connectPortal } from '../../src/client/portal.ts'
 import type { PortalIssuer } from '../../src/portal/discovery.ts'
+import { exchange, type Page } from '../../sandbox/identity-provider/browser.ts'
+import { LoginSealsSource } from '../../src/portal/oauth/login-seals.ts'
+import { LOGIN_LIFETIME_MS } from '../../src/portal/oauth/pending-login.ts'
+import { Secret } from '../../src/document/secret.ts'
 import { LOGIN_TROUBLES, type LoginTroubleName } from '../support/login-troubles.ts'
 import { startPortal, type StartedPortal } from '../support/portal.ts'
 import { runAtTerminal } from '../support/person-at-terminal.ts'
@@ -16,13 +20,17 @@ import { startStagedIssuer, type StagedIssuer } from '../support/staged-issuer.t
 /** Brings about every row of the table in docs/troubleshooting.md, and holds what is printed against it. */
 
 const NOWHERE = 'https://127.0.0.1:9'
+const CLIENT_SECRET = 'the-secret-of-the-client'
 const OTHER_ISSUER = 'https://other.example.com'
 
 let issuer: StagedIssuer
-/** Of the two, the one that is signed in to. */
+/** Of the three, the one that is signed in to. */
 let portal: StartedPortal
 let ordinary: StartedPortal
 let choosy: StartedPortal
+let blind: StartedPortal
+/** Its issuer's client has a secret. */
+let confidential: StartedPortal
 let laptop: Laptop
 let discovered: PortalIssuer[]
 
@@ -31,9 +39,15 @@ beforeAll(async () => {
   discovered = []
   ordinary = await startPortal({ issuers: [issuer.options()], discovered })
   choosy = await startPortal({ issuers: [issuer.options({ audiences: ['kubernetes'] })], discovered })
+  blind = await startPortal({ issuers: [issuer.options({ discoveryURL: NOWHERE })], discovered })
+  const { client } = issuer.options()
+  const secret = { value: new Secret(CLIENT_SECRET) }
+  confidential = await startPortal({
+    issuers: [issuer.options({ client: { ...client, confidential: { secret, authorizationParameters: {} } } })],
+  })
 })
 afterAll(async () => {
-  await Promise.all([ordinary.stop(), choosy.stop(), issuer.close()])
+  await Promise.all([ordinary.stop(), choosy.stop(), confidential.stop(), issuer.close()])
 })
 beforeEach(() => {
   laptop = createLaptop()
@@ -67,17 +81,47 @@ const logIn = (...more: string[]): Promise<CommandResult> => laptop.run(loginArg
 const token = (env: NodeJS.ProcessEnv = {}): Promise<CommandResult> =>
   laptop.run(['client', 'token', '--portal', portal.url], env)
 
-/** The browser comes back with this, `state` added. */
-async function comeBack(parameters: Record<string, string>): Promise<CommandResult> {
+/** The browser comes back with this, `state` added; so many times, when the command asks again. */
+async function comeBack(parameters: Record<string, string>, times = 1): Promise<CommandResult> {
   const command = laptop.start(loginArguments())
-  const [, address = ''] = await command.line(/^Sign in at: (.*)$/m)
-  const asked = new URL(address).searchParams
-  nonce = asked.get('nonce') ?? ''
-  const back = new URL(asked.get('redirect_uri') ?? '')
-  back.search = new URLSearchParams({ ...parameters, state: asked.get('state') ?? '' }).toString()
-  await (await fetch(back)).text()
+  for (let asked = 0; asked < times; asked += 1) {
+    const [, address = ''] = await command.line(new RegExp(`(?:^Sign in at: (.*)$[^]*?){${asked + 1}}`, 'm'))
+    const parts = new URL(address).searchParams
+    nonce = parts.get('nonce') ?? ''
+    prompts.push(`prompt=${parts.get('prompt') ?? ''} max_age=${parts.get('max_age') ?? ''}`)
+    const back = new URL(parts.get('redirect_uri') ?? '')
+    back.search = new URLSearchParams({ ...parameters, state: parts.get('state') ?? '' }).toString()
+    await (await fetch(back)).text()
+  }
   return command.result
 }
+/** What the issuer was asked to ask of the person, by each login in turn. */
+const prompts: string[] = []
+
+/** The browser goes by the portal to the issuer, which takes a while, and comes back with a code the same way. */
+async function comeThroughPortal(tookMs = 0): Promise<CommandResult> {
+  portal = confidential
+  const command = laptop.start(loginArguments())
+  const [, address = ''] = await command.line(/^Sign in at: (.*)$/m)
+  const open = (url: string, cookie = ''): Promise<Page> =>
+    exchange({
+      url: new URL(url),
+      certificateAuthority: portal.certificateAuthority,
+      headers: { cookie },
+      body: undefined,
+    })
+  const there = await open(address)
+  const asked = new URL(there.headers.location ?? '').searchParams
+  const { pending } = await new LoginSealsSource(JSON.stringify([issuer.url, 'postern'])).of(CLIENT_SECRET)
+  const login = pending.open(asked.get('state') ?? '')
+  if (login === null) throw new Error('the portal began no login')
+  const state = pending.seal({ ...login, expiresAtMs: login.expiresAtMs - tookMs })
+  const back = `${asked.get('redirect_uri') ?? ''}?${new URLSearchParams({ code: 'c', state }).toString()}`
+  const { headers } = await open(back, there.headers['set-cookie']?.[0]?.split(';')[0])
+  await (await fetch(headers.location ?? '')).text()
+  return command.result
+}
+
 let nonce = ''
 
 function answer(path: string, status: number, body: object): void {
@@ -163,6 +207,11 @@ const BROUGHT_ABOUT: Readonly<Record<LoginTroubleName, () => Promise<CommandResu
     answer('/token', 401, { error: 'invalid_client', error_description: 'no secret' })
     return comeBack({ code: 'c' })
   },
+  'secret refused': () => {
+    answer('/token', 401, { error: 'invalid_client', error_description: 'no such secret' })
+    return comeThroughPortal()
+  },
+  'too long at the issuer': () => comeThroughPortal(LOGIN_LIFETIME_MS),
   'code refused': () => {
     answer('/token', 400, { error: 'invalid_grant', error_description: 'code was used' })
     return comeBack({ code: 'c' })
@@ -181,12 +230,38 @@ const BROUGHT_ABOUT: Readonly<Record<LoginTroubleName, () => Promise<CommandResu
     answerTokens()
     return comeBack({ code: 'c' })
   },
+  'clock of the connector': () => {
+    const now = Math.floor(Date.now() / 1000)
+    answerTokens({ iat: now + 900, exp: now + 1200 })
+    return comeBack({ code: 'c' })
+  },
+  'connector without keys': () => {
+    portal = blind
+    answerTokens()
+    return comeBack({ code: 'c' })
+  },
+  'groups left out': () => {
+    answerTokens({ groups: undefined, _claim_names: { groups: 'src1' } })
+    return comeBack({ code: 'c' })
+  },
+  'groups too many': () => {
+    answerTokens({ groups: Array.from({ length: 1001 }, (_, index) => `g${index}`) })
+    return comeBack({ code: 'c' })
+  },
+  'token too long': () => {
+    answerTokens({ groups: Array.from({ length: 900 }, (_, index) => `${index}`.padStart(60, 'g')) })
+    return comeBack({ code: 'c' })
+  },
   'login revoked': async () => {
     const claims = { auth_time: Math.floor(Date.now() / 1000) - 60 }
     const gateway = connectPortal(portal.url, portal.certificateAuthority)
     await gateway.revokeLogin(await issuer.sign(claims), 'current', '')
     answerTokens(claims)
-    return comeBack({ code: 'c' })
+    prompts.splice(0)
+    const result = await comeBack({ code: 'c' }, 2)
+    // Once more, and never again.
+    expect(prompts).toEqual(['prompt= max_age=', 'prompt=login max_age=0'])
+    return result
   },
   'port blocked': async () => {
     const server = createServer().listen(0, '127.0.0.1')

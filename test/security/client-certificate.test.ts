@@ -1,6 +1,8 @@
+import { rename, writeFile } from 'node:fs/promises'
 import { Agent } from 'node:https'
 import { connect as connectHttp2, constants } from 'node:http2'
 import { once } from 'node:events'
+import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { type TLSSocket, connect as connectTls } from 'node:tls'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
@@ -149,4 +151,53 @@ test('somebody without a certificate still comes in with a token', async () => {
   const answer = await gateway.fetch(PODS)
   expect(answer.statusCode).toBe(403)
   expect(answer.body).toContain('ana@example.com')
+})
+
+test('a new authority takes the place of the old one without a restart, and one that is none does not', async () => {
+  const next = createCertificateAuthority('robots')
+  const successor = next.issueClient({ commonName: 'successor', organizations: ['robots'] })
+  const file = (directory: string): string => join(directory, 'robots.crt')
+  const replacing = await startStagedGateway({
+    policy: POLICY,
+    prepare: (directory) => writeFile(file(directory), authority.certificate),
+    adjust: (document) => ({
+      ...document,
+      identity: {
+        ...document.identity,
+        clientCertificates: { certificateAuthority: 'robots.crt', prefix: 'x509:' },
+      },
+    }),
+  })
+  const listAs = async (pair: CertificateAndKey, session?: Buffer): Promise<[number, Buffer | undefined]> => {
+    const agent = new Agent({ ...pair, ca: replacing.certificateAuthority, ALPNProtocols: ['http/1.1'], session })
+    let resumed: Buffer | undefined
+    agent.on('keylog', (_line, socket: TLSSocket) => {
+      socket.on('session', (one) => (resumed = one))
+    })
+    const { statusCode } = await replacing.fetch(PODS, { agent, anonymous: true })
+    agent.destroy()
+    return [statusCode, resumed]
+  }
+  const put = async (pem: string): Promise<void> => {
+    await writeFile(`${file(replacing.directory)}.new`, pem)
+    await rename(`${file(replacing.directory)}.new`, file(replacing.directory))
+  }
+  try {
+    const [code, session] = await listAs(robot)
+    expect([code, (await listAs(successor))[0]]).toEqual([200, 401])
+    await put('no certificate')
+    const refused = () => replacing.log.some((line) => line.includes('certificate.refused') && line.includes('clients'))
+    await expect.poll(refused, { timeout: 10_000 }).toBe(true)
+    expect((await listAs(robot))[0]).toBe(200)
+    await put(next.certificate)
+    await expect.poll(async () => (await listAs(successor))[0], { timeout: 10_000 }).toBe(200)
+    expect((await listAs(robot))[0]).toBe(401)
+    // Nor by what is left of a connection of before.
+    expect(session).toBeInstanceOf(Buffer)
+    expect((await listAs(robot, session))[0]).toBe(401)
+    // Whoever has no certificate still brings a token.
+    expect((await replacing.fetch(PODS)).statusCode).toBe(403)
+  } finally {
+    await replacing.stop()
+  }
 })

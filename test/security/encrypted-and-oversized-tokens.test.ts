@@ -51,18 +51,21 @@ test('a password-based token with a giant count is refused before any work', asy
 })
 
 test.for([
-  ['of 16 KiB and one', 'a'.repeat(16_385)],
+  ['of 60 KiB and one', 'a'.repeat(61_441)],
   ['of a megabyte', 'a'.repeat(1_000_000)],
   ['of a million dots', '.'.repeat(1_000_000)],
 ] as const)('a token %s is refused unread', async ([, token]) => {
-  expect(await refusalOf(authenticator, token)).toEqual(unauthorized('the token is longer than 16384 characters'))
+  expect(await refusalOf(authenticator, token)).toMatchObject({
+    code: 401,
+    message: 'the token is longer than 61440 characters, as one with very many groups may be',
+  })
 })
 
 test.for([
-  ['dots only', '.'.repeat(16_384)],
-  ['one part', 'a'.repeat(16_384)],
+  ['dots only', '.'.repeat(61_440)],
+  ['one part', 'a'.repeat(61_440)],
   ['a part too many', 'a.b.c.d'],
-  ['nesting without end', `${encode({ alg: 'ES256' })}.${Buffer.from('['.repeat(12_000)).toString('base64url')}.a`],
+  ['nesting without end', `${encode({ alg: 'ES256' })}.${Buffer.from('['.repeat(40_000)).toString('base64url')}.a`],
   ['a token and another', 'a.b.c,a.b.c'],
 ] as const)('%s is no token', async ([, token]) => {
   expect(await refusalOf(authenticator, token)).toEqual(unauthorized('the token is not a JSON Web Token'))

@@ -172,6 +172,34 @@ test('a login that is revoked ends everything that it opened, and nothing of ano
   for (const one of kept) one.close()
 })
 
+test('a group that goes ends everything that it allowed, with the next token that is seen, and nothing of others', async () => {
+  const endsAtSeconds = Math.floor(Date.now() / 1000) + 120
+  const tokenOf = (who: string, groups: string[], laterSeconds = 0): Promise<string> =>
+    attacked.gateway.issuer.sign({ sub: who, email: `${who}@example.com`, groups, exp: endsAtSeconds + laterSeconds })
+  const [left, stayed] = [await tokenOf('leaver', ['payments-dev']), await tokenOf('stayer', ['payments-dev'])]
+  const gone: Open[] = []
+  const kept: Open[] = []
+  for (const kind of STREAMS) {
+    gone.push(await open(kind, left))
+    kept.push(await open(kind, stayed))
+  }
+  attacked.forget()
+  const ask = async (token: string): Promise<number> => {
+    const credential = { anonymous: true, headers: { Authorization: `Bearer ${token}` } }
+    return (await attacked.gateway.fetch(`${NAMESPACE}/pods`, credential)).statusCode
+  }
+  expect(await ask(await tokenOf('stayer', ['guests', 'payments-dev'], 60))).toBe(200)
+  const changedAtMs = Date.now()
+  expect(await ask(await tokenOf('leaver', ['strangers'], 60))).toBe(403)
+  for (const { ended } of gone) {
+    const { atMs, told } = await ended
+    expect(atMs - changedAtMs).toBeLessThan(LATE_MS)
+    if (told !== '') expect(told).toContain('your groups changed, and the policy no longer allows this: ')
+  }
+  expect(kept.map(({ isOpen }) => isOpen())).toEqual(kept.map(() => true))
+  for (const one of kept) one.close()
+})
+
 test('a rule that goes ends everything that it allowed, and nothing else', async () => {
   const guest = await attacked.gateway.issuer.sign({ sub: 'guest', email: 'guest@example.com', groups: ['guests'] })
   const gone: Open[] = []

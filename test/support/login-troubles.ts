@@ -77,7 +77,17 @@ export const LOGIN_TROUBLES = {
   'secret wanted': {
     happened: 'The client is registered with a secret',
     line: 'https://sso.example.com answered 401: invalid_client (no secret); client "postern" has to be a public one that may do this: ask whoever runs it',
-    more: 'No secret belongs on a laptop. At Microsoft Entra ID the platform is “Mobile and desktop applications”, and public client flows are allowed.',
+    more: 'No secret belongs on a laptop: `client.secret` of the issuer gives it to the portal, which then speaks to the provider. Or make the client a public one; at Microsoft Entra ID the platform is “Mobile and desktop applications”, and public client flows are allowed.',
+  },
+  'secret refused': {
+    happened: 'The identity provider does not take the secret that the portal has for it',
+    line: 'https://sso.example.com answered 400: server_error (the identity provider refuses the client of the gateway, invalid_client); ask whoever runs it',
+    more: 'For the operator: it ended or was replaced. A new one in the file of `client.secret` counts at once, and nobody loses a login. The log (`portal.failed`) says what the provider said; one that takes a secret in one way only wants `client.tokenEndpointAuthMethod`.',
+  },
+  'too long at the issuer': {
+    happened: 'With a portal that speaks to the identity provider: signing in there took longer than 10 minutes',
+    line: 'https://sso.example.com refused the login: access_denied (it took longer than 10 minutes); sign in again, or ask whoever runs it',
+    more: '',
   },
   'code refused': {
     happened: 'The code came too late, or twice',
@@ -99,10 +109,36 @@ export const LOGIN_TROUBLES = {
     line: 'https://postern.example.com does not take your login: the token is meant for another audience; ask whoever runs it',
     more: 'Nothing was kept. `identity.issuers[]` of the connector: `issuer.audiences`, `claimMappings`, `claimValidationRules`.',
   },
+  'clock of the connector': {
+    happened: 'The clock of the connector is behind, or that of the identity provider ahead',
+    line: 'https://postern.example.com does not take your login: the token was issued in the future; ask whoever runs it',
+    more: '30 s do not matter.',
+  },
+  'connector without keys': {
+    happened: 'The connector cannot reach the identity provider, though you can',
+    line: 'https://postern.example.com answered 503: the identity provider cannot be reached, so the token cannot be checked; try again shortly',
+    more: '`/readyz?verbose` of the connector says why, beside `issuer/`.',
+  },
+  'groups left out': {
+    happened: 'You are in more groups than the identity provider puts into a token',
+    line: 'https://postern.example.com does not take your login: the issuer left your groups out of the token because they are too many; an administrator there has to limit them to those assigned to this application, or use application roles, or the connector has to be told where to ask for them ("groupsFrom"); ask whoever runs it',
+    more: 'See [groups beyond the token](identity.md#groups-beyond-the-token).',
+  },
+  'groups too many': {
+    happened: 'You are in more than 1,000 groups',
+    line: 'https://postern.example.com does not take your login: the "groups" claim of the token has more than 1000 entries; ask whoever runs it',
+    more: 'Have the identity provider put only those into tokens that are assigned to the application.',
+  },
+  'token too long': {
+    happened: 'Your token is longer than the gateway reads, mostly for the names of your groups',
+    line: 'https://postern.example.com does not take your login: the token is longer than 61440 characters, as one with very many groups may be; ask whoever runs it',
+    more: '`limits.maxHeaderSize` of the connector, less 4 KiB; or fewer groups in tokens.',
+  },
   'login revoked': {
-    happened: 'The login was revoked at the gateway, and the identity provider lets you in again without a question',
-    line: 'https://postern.example.com does not take your login: this login was revoked by ana@example.com; prove anew who you are, run: postern client login --portal https://postern.example.com --prompt login',
-    more: 'A login that was revoked comes back only with a sign-in that is newer than the revocation.',
+    happened:
+      'The login was revoked at the gateway, or you signed out, and the identity provider does not say that you signed in anew',
+    line: 'https://postern.example.com does not take your login: this login was revoked by ana@example.com, and the identity provider shows no sign-in that is newer; sign in again in a minute, or ask whoever runs it',
+    more: '`client login` has asked you to prove anew who you are by then, once. Clocks may be apart; else the provider has to send `auth_time` or a new `sid`: see [logins.md](logins.md#which-tokens-are-one-login).',
   },
   'port blocked': {
     happened: 'Every port that the browser may come back to is in use',

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { IncomingMessage } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, OutgoingHttpHeaders } from 'node:http'
 import { request } from 'node:https'
 
 /** Where a portal of a connector is. */
@@ -28,4 +28,25 @@ export async function askPortal(
   const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
   const body = Buffer.concat((await answer.toArray()) as Buffer[]).toString()
   return { statusCode: answer.statusCode ?? 0, body }
+}
+
+/** Sends a form, or what is to pass for one, without a credential. */
+export async function postToPortal(
+  { portalPort, certificateAuthority }: PortalAddress,
+  path: string,
+  body: string,
+  headers: OutgoingHttpHeaders = {},
+): Promise<{ readonly statusCode: number; readonly body: string; readonly headers: IncomingHttpHeaders }> {
+  const outgoing = request({
+    host: '127.0.0.1',
+    port: portalPort,
+    ca: certificateAuthority,
+    method: 'POST',
+    path,
+    headers: { 'content-type': 'application/x-www-form-urlencoded', ...headers },
+    agent: false,
+  }).end(body)
+  const [answer] = (await once(outgoing, 'response')) as [IncomingMessage]
+  const text = Buffer.concat((await answer.toArray()) as Buffer[]).toString()
+  return { statusCode: answer.statusCode ?? 0, body: text, headers: answer.headers }
 }

@@ -3,7 +3,9 @@ import { createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { AuditSink } from '../../src/audit/audit-sink.ts'
 import { AuditTrail } from '../../src/audit/audit-trail.ts'
+import { authorizationServerPath } from '../../src/identity/authorization-server.ts'
 import type { IssuerOptions } from '../../src/identity/issuer-options.ts'
+import { BackChannelLogout } from '../../src/identity/logins/back-channel-logout.ts'
 import { Logins } from '../../src/identity/logins/logins.ts'
 import { createAuthenticator } from '../../src/identity/oidc-authenticator.ts'
 import type { PortalIssuer } from '../../src/portal/discovery.ts'
@@ -39,7 +41,7 @@ export interface PortalTestOptions extends Partial<
 /** Starts a portal on a free port of 127.0.0.1. The caller stops it. */
 export async function startPortal({
   issuers,
-  discovered = issuers.flatMap(discoveredIssuers),
+  discovered,
   sockets = () => [],
   mayReach = () => [],
   sessions = { list: () => [], find: () => undefined },
@@ -49,7 +51,8 @@ export async function startPortal({
   sink = createMemorySink(),
 }: PortalTestOptions): Promise<StartedPortal> {
   const authority = createCertificateAuthority()
-  const server = createServer(authority.issueServer())
+  // As in a connector.
+  const server = createServer({ ...authority.issueServer(), maxHeaderSize: 128 * 1024 })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}`
@@ -57,9 +60,11 @@ export async function startPortal({
   const seen: string[] = []
   const failures: Error[] = []
   const portal = createPortal({
+    backChannelLogout: new BackChannelLogout({ logins, verify: (token) => authenticator.verifyLogout(token) }),
     publicURL: url,
     kubernetes: { publicURL: 'https://kube.example.com', certificateAuthority: authority.certificate },
-    issuers: discovered,
+    issuers: discovered ?? issuers.flatMap((issuer) => discoveredIssuers(issuer, url)),
+    identity: issuers,
     authenticator,
     sockets,
     mayReach,
@@ -90,8 +95,17 @@ export async function startPortal({
   }
 }
 
-function discoveredIssuers({ url, client, certificateAuthority = '' }: IssuerOptions): PortalIssuer[] {
-  return client === undefined
-    ? []
-    : [{ url, clientID: client.id, scopes: client.scopes, flows: client, certificateAuthority }]
+function discoveredIssuers({ url, client, certificateAuthority = '' }: IssuerOptions, portal: string): PortalIssuer[] {
+  if (client === undefined) return []
+  const authorizationServer = `${portal}${authorizationServerPath(url)}`
+  return [
+    {
+      url,
+      clientID: client.id,
+      scopes: client.scopes,
+      flows: client,
+      certificateAuthority,
+      ...(client.confidential !== undefined && { authorizationServer }),
+    },
+  ]
 }

@@ -22,7 +22,7 @@ export interface LoginPlace {
 export interface Revocation {
   /** Milliseconds since the epoch. */
   readonly atMs: number
-  /** Username of who did it. */
+  /** Username of who did it, or the URL of the issuer that did. */
   readonly by: string
   /** Why; may be empty. */
   readonly reason: string
@@ -97,6 +97,14 @@ export class Login {
 
   get issuer(): string {
     return this.#record.issuer
+  }
+
+  get sub(): string {
+    return this.#record.sub
+  }
+
+  get sid(): string {
+    return this.#record.sid
   }
 
   get username(): string {

@@ -158,6 +158,34 @@ describe('a revoked login', () => {
   })
 })
 
+describe('an issuer ends', () => {
+  const token = { issuer: ISSUER, jti: 'x', sub: 'ana', sid: '', issuedAtMs: START_SECONDS * 1000, expiresAtMs: 0 }
+  const [BY_SID, BY_TIME, BORIS] = [{ sid: 's' }, { auth_time: 5 }, { sub: 'boris', sid: 's' }]
+
+  test.for<[string, Partial<typeof token>, readonly Record<string, unknown>[]]>([
+    ['all that a person has', {}, [BY_SID, { sid: 't' }, BY_TIME]],
+    ['one session, and what tells none apart', { sid: 's' }, [BY_SID, BY_TIME]],
+    ['a session of nobody by name', { sub: '', sid: 's' }, [BY_SID, BORIS]],
+    ['what was first seen shortly after', { issuedAtMs: (START_SECONDS - 30) * 1000 }, [BY_SID, { sid: 't' }, BY_TIME]],
+    ['nothing that was first seen later', { issuedAtMs: (START_SECONDS - 31) * 1000 }, []],
+    ['a session whenever it was first seen', { issuedAtMs: 0, sid: 's' }, [BY_SID]],
+    ['nothing of another issuer', { issuer: 'https://other.example.com' }, []],
+    ['nothing of somebody unknown', { sub: 'nobody', sid: 's' }, []],
+  ])('%s', async ([, named, expected]) => {
+    const stage = new Stage()
+    const entered = [BY_SID, { sid: 't' }, BY_TIME, BORIS].map((claims) => ({ claims, login: stage.enter(claims) }))
+    const ended = await stage.logins.endAtIssuer({ ...token, ...named })
+    const revoked = entered.filter(({ login }) => login.revocation !== null)
+    expect(revoked.map(({ claims }) => claims)).toEqual(expected)
+    expect(ended).toEqual(revoked.map(({ login }) => login))
+    for (const { claims, login } of revoked) {
+      expect(login.revocation).toMatchObject({ by: named.issuer ?? ISSUER, reason: 'signed out there' })
+      expect(stage.restarted().refusal(claims)).toMatch(/^401 this login was revoked by https:/)
+    }
+    expect(await stage.logins.endAtIssuer({ ...token, ...named })).toEqual([])
+  })
+})
+
 test('no order of sign-ins, refreshes, revocations and restarts lets a token in that was issued before the revocation', async () => {
   const step = fc.constantFrom('refresh', 'revoke', 'sign in', 'restart', 'wait', 'come late')
   await fc.assert(

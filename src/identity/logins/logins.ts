@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { type StatusError, serviceUnavailable } from '../../kube/status.ts'
 import type { Authentication } from '../authenticator.ts'
+import { CLOCK_LEEWAY_SECONDS } from '../id-token-claims.ts'
+import type { LogoutToken } from '../logout-token.ts'
 import { Login, type LoginRecord, type Revocation, revokedRefusal } from './login.ts'
 import type { SignIn } from './sign-in.ts'
 
@@ -129,11 +131,32 @@ export class Logins {
    * @throws StatusError 503 when it cannot be written down. It is revoked all the same, until a restart.
    */
   async revoke(login: Login, by: string, reason: string): Promise<void> {
-    if (login.revocation === null) {
-      const revocation = { atMs: this.#clock(), by, reason }
-      login.revoke(revocation)
-      this.#cutOff(login, revocation)
-    }
+    this.#revoke(login, { atMs: this.#clock(), by, reason })
+    await this.#flushed()
+  }
+
+  /**
+   * Revokes what an issuer says has ended: the session that it names, and all logins of the person where it names none,
+   * or where their tokens do not tell sessions apart. What was first seen after the issuer said so goes on.
+   *
+   * @returns those that it revoked.
+   * @throws StatusError 503 as {@link revoke}.
+   */
+  async endAtIssuer(ended: LogoutToken): Promise<readonly Login[]> {
+    const logins = this.list().filter((login) => login.revocation === null && isEnded(login, ended))
+    const revocation = { atMs: this.#clock(), by: ended.issuer, reason: 'signed out there' }
+    for (const login of logins) this.#revoke(login, revocation)
+    await this.#flushed()
+    return logins
+  }
+
+  #revoke(login: Login, revocation: Revocation): void {
+    if (login.revocation !== null) return
+    login.revoke(revocation)
+    this.#cutOff(login, revocation)
+  }
+
+  async #flushed(): Promise<void> {
     try {
       await this.#journal.flushed()
     } catch (cause) {
@@ -178,6 +201,12 @@ export class Logins {
     if (revocation !== null && this.#cutoffs.get(key)?.revocation === revocation) this.#cutoffs.delete(key)
     this.#journal.removed(id)
   }
+}
+
+function isEnded(login: Login, { issuer, sub, sid, issuedAtMs }: LogoutToken): boolean {
+  if (login.issuer !== issuer || (sub !== '' && login.sub !== sub)) return false
+  if (sid !== '' && login.sid !== '') return login.sid === sid
+  return sub !== '' && login.firstSeenAtMs <= issuedAtMs + CLOCK_LEEWAY_SECONDS * 1000
 }
 
 function tooManyLogins(): StatusError {
