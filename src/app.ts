@@ -12,6 +12,7 @@ import { PolicyWatch } from './config/policy-watch.ts'
 import { createAddressMatcher } from './document/address-range.ts'
 import { Gateway } from './gateway/gateway.ts'
 import { KubernetesListener } from './gateway/kubernetes-listener.ts'
+import { longestToken } from './gateway/limits.ts'
 import { GatewayMetrics } from './gateway/metrics.ts'
 import { type ReadinessCheck, createOpsServer } from './gateway/ops-server.ts'
 import { SocketTable } from './gateway/socket-table.ts'
@@ -108,6 +109,7 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
     issuers: config.identity.issuers,
     logins,
     serviceAccounts: config.identity.serviceAccounts.map((cluster) => serviceAccounts(cluster, sockets)),
+    maxTokenLength: longestToken(config.limits),
     ...(config.identity.clientCertificates !== null && { clientCertificates: config.identity.clientCertificates }),
     onReadinessChange(readiness) {
       log[readiness.ready ? 'info' : 'warn'](readiness, 'issuer.readiness')
@@ -116,7 +118,15 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
   owned.defer(() => {
     authenticator.close()
   })
-  const trail = new AuditTrail({ sink, requestReceived: config.audit.requestReceived, onComplete: metrics.completed })
+  const trail = new AuditTrail({
+    sink,
+    requestReceived: config.audit.requestReceived,
+    onComplete(request) {
+      metrics.completed(request)
+      // Allowed here and refused there: perhaps the connector itself has lost its rights.
+      if (request.decision === 'allow' && request.code === 403) health.get(request.socket)?.suspect()
+    },
+  })
   const gateway = new Gateway({
     sockets,
     authenticator,
@@ -149,10 +159,12 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
 
   for (const socket of sockets.sockets) {
     const told = (check: ReadinessCheck): void => {
-      log[check.ready ? 'info' : 'warn'](check, 'socket.readiness')
+      const { name, ready, reason } = check
+      log[ready && reason === '' ? 'info' : 'warn']({ name, ready, reason }, 'socket.readiness')
     }
     health.set(socket.name, new UpstreamHealth(socket, told))
   }
+  metrics.observeReadiness(() => [...health].map(([socket, { check }]) => ({ socket, ready: check.ready })))
   owned.defer(() => {
     for (const asked of health.values()) asked.stop()
   })

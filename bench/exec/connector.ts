@@ -26,7 +26,7 @@ export interface Upstream {
 export interface Connector {
   readonly process: MeasuredProcess
   readonly endpoint: Endpoint
-  /** Waits until the only recording that is there is finished, deletes it and returns its manifest. Null without any. */
+  /** Waits until the newest recording is finished and returns its manifest. Null when nothing is recorded. */
   takeRecording(): Promise<RecordingManifest | null>
   stop(): Promise<void>
 }
@@ -56,10 +56,11 @@ export async function startConnector(
   await writeFile(document, stringify(input))
   const started = startMeasured(MAIN, ['connector', 'start', '--config', document], flags)
   await listening(started)
+  const taken: string[] = []
   return {
     process: started,
     endpoint: { port, certificateAuthority, prefix: '/sockets/production', token },
-    takeRecording: () => (recording === 'off' ? Promise.resolve(null) : takeRecording(recordings)),
+    takeRecording: () => (recording === 'off' ? Promise.resolve(null) : takeRecording(recordings, taken)),
     async stop() {
       await started.stop()
       await surroundings.stop()
@@ -84,14 +85,16 @@ async function listening({ child }: MeasuredProcess): Promise<void> {
   await promise
 }
 
-async function takeRecording(directory: string): Promise<RecordingManifest> {
+/** @param taken those that were taken before. They are deleted now: when its manifest is there, the store is not done yet. */
+async function takeRecording(directory: string, taken: string[]): Promise<RecordingManifest> {
+  for (const id of taken.splice(0)) await rm(join(directory, id), { recursive: true })
   for (;;) {
     const names = await readdir(directory, { withFileTypes: true })
     const [id] = names.filter((entry) => entry.isDirectory()).map(({ name }) => name)
     if (id === undefined) throw new Error('nothing was recorded')
     const manifest = JSON.parse(await readFile(join(directory, id, 'manifest.json'), 'utf8')) as RecordingManifest
     if (manifest.state !== 'recording') {
-      await rm(join(directory, id), { recursive: true })
+      taken.push(id)
       return manifest
     }
     await wait(POLL_MS)

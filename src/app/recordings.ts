@@ -1,6 +1,7 @@
 import type { Logger } from 'pino'
 import { loadPublicKey } from '../audit/recording-store/encryption.ts'
 import { type RecordingStorage, openRecordingStore } from '../audit/recording-store/open-recording-store.ts'
+import { JsonEscaping } from '../audit/recording/json-escaping.ts'
 import { openRecorder } from '../audit/recording/recorder.ts'
 import type { RecordingStore } from '../audit/recording-store/recording-store.ts'
 import type { RecordingsConfig } from '../config/connector-config.ts'
@@ -29,11 +30,12 @@ export async function openRecordings(
     },
   })
   const maskPatterns = maskInput.map((pattern) => new RegExp(pattern, 'gu'))
+  const escaping = new JsonEscaping()
   const recordings: Recordings = {
     get writable() {
       return store.writable
     },
-    open: (facts, input, events) => openRecorder({ store, facts, input, maskPatterns, ...events }),
+    open: (facts, input, events) => openRecorder({ store, facts, input, maskPatterns, escaping, ...events }),
     async discard(id) {
       try {
         await store.remove(id)

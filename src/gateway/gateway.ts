@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Duplex, Readable } from 'node:stream'
 import type { AuditEntry, AuditTrail } from '../audit/audit-trail.ts'
-import type { Authenticator } from '../identity/authenticator.ts'
+import type { Authentication, Authenticator } from '../identity/authenticator.ts'
 import type { PresentedCertificate } from '../identity/presented-certificate.ts'
 import { sourceAddresses } from '../kube/forwarded-for.ts'
 import { type RawHeaders, headerValues } from '../kube/raw-headers.ts'
@@ -16,7 +16,7 @@ import { LoginExpiry } from './login-expiry.ts'
 import type { Recordings } from './recordings.ts'
 import type { Reply } from './reply.ts'
 import { refusalOutcome, refuse, renderRefusal, toStatus } from './respond.ts'
-import { noLongerAllowed } from './session-endings.ts'
+import { noLongerAllowed, noLongerEntitled } from './session-endings.ts'
 import { SessionSlots } from './session-slots.ts'
 import { YoungGarbage } from './young-garbage.ts'
 import { answerSelfReview, isSelfReview } from './self-review.ts'
@@ -86,11 +86,14 @@ export class Gateway {
 
   constructor(options: GatewayOptions) {
     this.#options = options
-    this.#logins = new LoginExpiry(options.limits.expiredTokenGraceMs)
+    this.#logins = new LoginExpiry(options.limits.expiredTokenGraceMs, (authentication) => {
+      this.#applyIdentity(authentication)
+    })
+    const chunks = new ChunkPool()
     this.#forwardContext = {
       streams: this.streams,
       logins: this.#logins,
-      chunks: new ChunkPool(),
+      chunks,
       responseHeadTimeoutMs: options.limits.responseHeadTimeoutMs,
       onFailure: (error, audit) => {
         this.#report(error, audit)
@@ -100,6 +103,7 @@ export class Gateway {
       streams: this.streams,
       slots: new SessionSlots(),
       garbage: new YoungGarbage(),
+      chunks,
       logins: this.#logins,
       recordings: options.recordings,
       upgradeTimeoutMs: options.limits.upgradeTimeoutMs,
@@ -211,9 +215,23 @@ export class Gateway {
       bodyFollows,
       receivedAtMs: Date.now(),
     }
-    const authorized = await admit(received, authenticator, authorizer)
-    this.#logins.seen(authorized.authenticated.authentication)
-    return authorized
+    return admit(received, authenticator, authorizer, (authentication) => {
+      this.#logins.seen(authentication)
+    })
+  }
+
+  /** Ends the streams under way that the policy no longer allows to who their person is by now. */
+  #applyIdentity({ issuer, subject }: Authentication): void {
+    const authorizer = this.#options.authorizer()
+    const atMs = Date.now()
+    this.streams.end(({ authorized: { authenticated } }) => {
+      const { authentication } = authenticated
+      if (authentication.issuer !== issuer || authentication.subject.username !== subject.username) return null
+      // By which right they are somebody else there is not known any more.
+      if (authenticated.subject !== authentication.subject) return noLongerEntitled('it was opened as somebody else')
+      const decision = authorizer.authorize(attributesOf({ ...authenticated, subject }, atMs))
+      return decision.effect === 'allow' ? null : noLongerEntitled(decision.reason)
+    })
   }
 
   #report(error: unknown, audit: AuditEntry): void {

@@ -10,7 +10,8 @@ const NOTHING: ReadonlySet<RemoteCommandStream> = new Set()
 export class SessionActivity {
   readonly remoteCommand: RemoteCommandObserver
   readonly portForward: PortForwardObserver
-  #lastMs = performance.now()
+  #nowMs = performance.now()
+  #lastMs = this.#nowMs
   #sentBytes = 0
   #receivedBytes = 0
 
@@ -53,14 +54,19 @@ export class SessionActivity {
     return this.#receivedBytes
   }
 
+  /** A chunk came, of which the following is told. */
+  arrived(): void {
+    this.#nowMs = performance.now()
+  }
+
   /** Bytes passed that cannot be told apart. */
   unread(): void {
-    this.#lastMs = performance.now()
+    this.#lastMs = this.#nowMs
   }
 
   #count(isSent: boolean, byteLength: number): void {
     if (byteLength === 0) return
-    this.#lastMs = performance.now()
+    this.#lastMs = this.#nowMs
     if (isSent) this.#sentBytes += byteLength
     else this.#receivedBytes += byteLength
   }

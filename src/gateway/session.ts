@@ -3,6 +3,7 @@ import type { SessionFacts } from '../audit/recording/session-facts.ts'
 import type { SessionRecorder } from '../audit/recording/session-recorder.ts'
 import { type SessionDecoder, UndecodableError } from '../kube/session/session-decoder.ts'
 import type { Status } from '../kube/status.ts'
+import type { ChunkPool } from './chunk-pool.ts'
 import { after } from './deadline.ts'
 import type { LiveSession } from './live-streams.ts'
 import { recordingFailed, sessionIdle, sessionTooLong, sessionUndecodable } from './session-endings.ts'
@@ -29,8 +30,9 @@ export interface SessionParts {
   readonly activity: SessionActivity
   /** Null when the session is not recorded. */
   readonly recorder: SessionRecorder | null
-  /** Told of every chunk that passes. */
+  /** Told of what leaves garbage of its own size: what the client sends, and what is recorded. */
   readonly garbage: YoungGarbage
+  readonly chunks: ChunkPool
   /** Told once, when both sides are closed: why the gateway ended it, or an empty text. */
   readonly onClosed: (endedBy: string) => void
 }
@@ -48,6 +50,7 @@ export class Session implements LiveSession {
   readonly #activity: SessionActivity
   readonly #recorder: SessionRecorder | null
   readonly #garbage: YoungGarbage
+  readonly #chunks: ChunkPool
   readonly #onClosed: (endedBy: string) => void
   readonly #timers: (() => void)[] = []
   /** Null when what passes can no longer be read along. */
@@ -67,6 +70,7 @@ export class Session implements LiveSession {
     this.#activity = parts.activity
     this.#recorder = parts.recorder
     this.#garbage = parts.garbage
+    this.#chunks = parts.chunks
     this.#onClosed = parts.onClosed
   }
 
@@ -90,12 +94,12 @@ export class Session implements LiveSession {
     return this.#recorder?.follow(listener) ?? null
   }
 
-  /** @param head what the API server sent right behind its 101. */
-  start(head: Buffer): void {
+  /** @param readUpstream lets the API server's side flow, and hands over views that are valid only during the call. */
+  start(readUpstream: (onChunk: (view: Buffer) => void) => void): void {
     const client = this.#client
     const upstream = this.#upstream
     client.on('data', this.#fromClient).on('drain', this.#clientDrained)
-    upstream.on('data', this.#fromUpstream).on('drain', this.#upstreamDrained)
+    upstream.on('drain', this.#upstreamDrained)
     client.once('end', () => {
       if (this.#ending === null) upstream.end()
     })
@@ -117,8 +121,7 @@ export class Session implements LiveSession {
     if (client.destroyed) this.#closed(upstream)
     if (upstream.destroyed) this.#closed(client)
     this.#startTimers()
-    if (head.length > 0) this.#fromUpstream(head)
-    upstream.resume()
+    readUpstream(this.#fromUpstream)
     client.resume()
   }
 
@@ -143,6 +146,7 @@ export class Session implements LiveSession {
 
   readonly #fromClient = (chunk: Buffer): void => {
     this.#garbage.add(chunk.length)
+    this.#activity.arrived()
     if (this.#ending !== null) return
     if (this.#decoder === null) this.#activity.unread()
     try {
@@ -156,7 +160,8 @@ export class Session implements LiveSession {
   }
 
   readonly #fromUpstream = (chunk: Buffer): void => {
-    this.#garbage.add(chunk.length)
+    if (this.#recorder !== null) this.#garbage.add(chunk.length)
+    this.#activity.arrived()
     if (this.#told) return
     const decoder = this.#decoder
     if (decoder === null) this.#activity.unread()
@@ -171,13 +176,18 @@ export class Session implements LiveSession {
       }
     }
     if (this.#ending !== null && decoder !== null && decoder.bytesSinceBoundary <= chunk.length) {
-      this.#client.write(chunk.subarray(0, chunk.length - decoder.bytesSinceBoundary))
+      this.#toClient(chunk.subarray(0, chunk.length - decoder.bytesSinceBoundary))
       this.#tell()
       return
     }
-    this.#clientFull = !this.#client.write(chunk)
+    this.#clientFull = !this.#toClient(chunk)
     if (this.#clientFull || this.#backlogged) this.#upstream.pause()
     if (this.#backlogged) this.#client.pause()
+  }
+
+  #toClient(view: Buffer): boolean {
+    const { bytes, release } = this.#chunks.copy(view)
+    return this.#client.write(bytes, release)
   }
 
   /** Whether bytes that cannot be read may pass all the same. Where they may not, the session is ended. */

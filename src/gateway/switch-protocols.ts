@@ -14,10 +14,10 @@ export interface Switched {
   readonly upgrade: Upgrade
   /** What was agreed to speak; empty for a WebSocket without one. */
   readonly subprotocol: string
-  /** The API server's side, paused. The caller's to relay and destroy. */
+  /** The API server's side, paused. The caller's to relay and destroy. It tells no `data`. */
   readonly upstream: TcpSocket
-  /** What the API server sent right behind its 101. */
-  readonly head: Buffer
+  /** Lets it flow: views that are valid only during the call. See `UpgradeAnswer`. */
+  readonly read: (onChunk: (view: Buffer) => void) => void
   /** Tells the client of the 101, behind which its side of the tunnel begins. */
   accept(): void
 }
@@ -61,7 +61,7 @@ export async function switchProtocols(
       upgrade,
       subprotocol: agreedSubprotocol(upgrade, answer),
       upstream: answer.socket,
-      head: answer.head,
+      read: answer.read,
       accept() {
         const switching = [...headers, 'Connection', 'Upgrade', 'Upgrade', upgrade.protocol]
         client.write(renderHead(101, switching), 'latin1')

@@ -6,6 +6,7 @@ import type { SessionDecoder } from '../kube/session/session-decoder.ts'
 import { createPortForwardDecoder, createRemoteCommandDecoder } from '../kube/session/session-decoders.ts'
 import { type SessionKind, sessionKind } from '../kube/session-kind.ts'
 import { StatusError, failure } from '../kube/status.ts'
+import type { ChunkPool } from './chunk-pool.ts'
 import type { LiveStream, LiveStreams } from './live-streams.ts'
 import type { LoginExpiry } from './login-expiry.ts'
 import type { Recordings } from './recordings.ts'
@@ -24,6 +25,7 @@ export interface TunnelContext {
   readonly slots: SessionSlots
   readonly logins: LoginExpiry
   readonly garbage: YoungGarbage
+  readonly chunks: ChunkPool
   /** Null when the connector keeps no recordings. */
   readonly recordings: Recordings | null
   /** From dialling to the 101, in milliseconds. */
@@ -110,6 +112,7 @@ function startSession(
     activity,
     recorder,
     garbage: context.garbage,
+    chunks: context.chunks,
     onClosed(endedBy) {
       giveBack()
       forget()
@@ -132,7 +135,7 @@ function startSession(
   audit.opened(facts.id)
   audit.started(101)
   switched.accept()
-  session.start(switched.head)
+  session.start(switched.read)
 }
 
 function createDecoder(
@@ -162,7 +165,7 @@ async function openRelay(authorized: Authorized, client: Duplex, context: Tunnel
     throw new StatusError(failure(403, 'Forbidden', 'a WebSocket through proxy cannot be recorded, and it must be'))
   const switched = await switchProtocols(authorized, client, context.upgradeTimeoutMs)
   if (switched === null) return
-  const { upstream, head } = switched
+  const { upstream } = switched
   const stream: LiveStream = {
     authorized,
     kind: verb === 'watch' ? 'watch' : 'stream',
@@ -196,8 +199,16 @@ async function openRelay(authorized: Authorized, client: Duplex, context: Tunnel
   })
   audit.started(101)
   switched.accept()
-  if (head.length > 0) client.write(head)
-  upstream.pipe(client)
+  switched.read((view) => {
+    const { bytes, release } = context.chunks.copy(view)
+    if (!client.write(bytes, release)) upstream.pause()
+  })
+  client.on('drain', () => {
+    upstream.resume()
+  })
+  upstream.once('end', () => {
+    client.end()
+  })
   client.pipe(upstream)
 }
 

@@ -55,10 +55,19 @@ export class ConnectionPool implements Carrier, ConnectionOwner {
    *
    * @throws StatusError 429 or 503
    */
-  dialTunnel(): TLSSocket {
+  dialTunnel(onRead: (view: Buffer) => void): TLSSocket {
     if (this.#closed) throw this.failures.closed()
     if (this.size >= this.#limits.maxConnections) throw this.failures.overloaded(this.#fullness())
-    const socket = this.#dialer.dial({ allowHalfOpen: true })
+    const socket = this.#dialer.dial({
+      allowHalfOpen: true,
+      onread: {
+        buffer: () => this.readBuffer,
+        callback(bytes, buffer) {
+          onRead(Buffer.from(buffer.buffer, buffer.byteOffset, bytes))
+          return true
+        },
+      },
+    })
     this.#tunnels.add(socket)
     socket.once('close', () => {
       this.#tunnels.delete(socket)

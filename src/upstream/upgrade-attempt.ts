@@ -19,14 +19,24 @@ export class UpgradeAttempt implements ResponseEvents {
   #bodyBytes = 0
   #statusCode = 0
   #headers: RawHeaders = []
-  #lastChunk: Buffer = Buffer.alloc(0)
+  #lastView: Buffer = Buffer.alloc(0)
+  /** Who takes what is read: this, until the connection is handed over. */
+  #take = (view: Buffer): void => {
+    this.#lastView = view
+    this.#parser.push(view)
+  }
   #secured = false
   #ended = false
   #cause: Error | undefined
 
-  /** `head` is the request as it goes over the wire. */
-  constructor(socket: TLSSocket, head: string, failures: UpstreamFailures) {
-    this.#socket = socket
+  /**
+   * @param dial given who takes what is read: views that are valid only during the call.
+   * @param head the request as it goes over the wire.
+   */
+  constructor(dial: (onRead: (view: Buffer) => void) => TLSSocket, head: string, failures: UpstreamFailures) {
+    this.#socket = dial((view) => {
+      this.#take(view)
+    })
     this.#head = head
     this.#failures = failures
   }
@@ -60,7 +70,7 @@ export class UpgradeAttempt implements ResponseEvents {
   }
 
   onData(view: Buffer): void {
-    this.#body.push(view.subarray(0, MAX_REFUSAL_BYTES - this.#bodyBytes))
+    this.#body.push(Buffer.from(view.subarray(0, MAX_REFUSAL_BYTES - this.#bodyBytes)))
     this.#bodyBytes += view.length
     if (this.#bodyBytes >= MAX_REFUSAL_BYTES) this.#refused()
   }
@@ -78,11 +88,6 @@ export class UpgradeAttempt implements ResponseEvents {
     this.#secured = true
     this.#parser.begin({ toHead: false, toUpgrade: true })
     this.#socket.write(this.#head, 'latin1')
-  }
-
-  readonly #onData = (chunk: Buffer): void => {
-    this.#lastChunk = chunk
-    this.#parser.push(chunk)
   }
 
   readonly #onEnd = (): void => {
@@ -103,7 +108,6 @@ export class UpgradeAttempt implements ResponseEvents {
   #listen(): void {
     const socket = this.#socket
     socket.on('secureConnect', this.#onSecure)
-    socket.on('data', this.#onData)
     socket.on('end', this.#onEnd)
     socket.on('close', this.#onClose)
     // Stays, so that an error between hand-over and the caller's own listeners does not end the process.
@@ -115,7 +119,6 @@ export class UpgradeAttempt implements ResponseEvents {
   #unlisten(): void {
     const socket = this.#socket
     socket.off('secureConnect', this.#onSecure)
-    socket.off('data', this.#onData)
     socket.off('end', this.#onEnd)
     socket.off('close', this.#onClose)
   }
@@ -124,8 +127,14 @@ export class UpgradeAttempt implements ResponseEvents {
     const socket = this.#socket
     socket.pause()
     this.#unlisten()
-    const head = this.#lastChunk.subarray(this.#lastChunk.length - surplus)
-    this.#answer.resolve({ statusCode: 101, headers: this.#headers, protocol: this.#parser.upgrade, socket, head })
+    const early = [Buffer.from(this.#lastView.subarray(this.#lastView.length - surplus))]
+    this.#take = (view) => early.push(Buffer.from(view))
+    const read = (onChunk: (view: Buffer) => void): void => {
+      this.#take = onChunk
+      socket.resume()
+      for (const chunk of early.splice(0)) if (chunk.length > 0) onChunk(chunk)
+    }
+    this.#answer.resolve({ statusCode: 101, headers: this.#headers, protocol: this.#parser.upgrade, socket, read })
   }
 
   #refused(): void {

@@ -40,7 +40,7 @@ export class UpstreamClient implements Upstream {
     const { credential } = this.#endpoint
     const head = renderRequestHead(request, this.#endpoint, credential.authorization(), protocol)
     const timeoutMs = request.responseHeadTimeoutMs ?? this.#limits.responseHeadTimeoutMs
-    const attempt = new UpgradeAttempt(this.#pool.dialTunnel(), head, this.#pool.failures)
+    const attempt = new UpgradeAttempt((onRead) => this.#pool.dialTunnel(onRead), head, this.#pool.failures)
     const answer = await attempt.run(timeoutMs, signal)
     if (answer.statusCode === 401) credential.rejected()
     return answer

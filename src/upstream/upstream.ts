@@ -61,11 +61,15 @@ export type UpgradeAnswer =
       readonly protocol: string
       /**
        * The caller's to relay and destroy; also destroyed when the upstream is closed. Paused, open for half-closing,
-       * and its errors are swallowed: whoever takes it looks at `destroyed` first and listens to `close`.
+       * and its errors are swallowed: whoever takes it looks at `destroyed` first and listens to `close`. It tells no
+       * `data`, see {@link read}.
        */
       readonly socket: Socket
-      /** The bytes that came right behind the head. */
-      readonly head: Buffer
+      /**
+       * Lets the socket flow, and hands over what came and comes behind the head: views that are valid only during
+       * the call, as their memory is used again. Once it is paused, what was read by then still comes: some 64 KiB.
+       */
+      readonly read: (onChunk: (view: Buffer) => void) => void
     }
   | {
       readonly statusCode: number

@@ -1,15 +1,24 @@
-import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto'
-import type { JsonWebKey } from 'node:crypto'
+import { createDecipheriv, createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { compactDecrypt, type CompactDecryptResult, decodeProtectedHeader } from 'jose'
 import { z } from 'zod'
 import { readTextFile } from '../../document/text-file.ts'
-import { KEY_TYPE, keyAlgorithm, keyId, MANIFEST_TYPE, MAX_KEY_BYTES, SEGMENT_TYPE } from './encryption.ts'
+import {
+  KEY_TYPE,
+  keyAlgorithm,
+  keyId,
+  LAST_SEGMENT,
+  MANIFEST_TYPE,
+  MAX_KEY_BYTES,
+  SEGMENT_HEAD_BYTES,
+  SEGMENT_TAG_BYTES,
+  segmentNonce,
+} from './encryption.ts'
 import { connectionsSchema, elidedSchema, filesSchema } from './manifest-file.ts'
 import type { RecordingManifest } from '../recording/recording-manifest.ts'
 
-/** A longer line is no segment that a store wrote, in bytes. */
-const MAX_LINE_BYTES = 64 * 1024 * 1024
+/** A longer segment is none that a store wrote, in bytes. */
+const MAX_SEGMENT_BYTES = 64 * 1024 * 1024
 
 const sealedParts = z.object({
   command: z.array(z.string()),
@@ -48,7 +57,8 @@ export async function loadPrivateKey(path: string): Promise<RecordingPrivateKey>
  * The asciicast of an encrypted recording, as it comes. Destroying it destroys `stored`.
  *
  * It fails, after everything before that point, with an Error of one sentence: where a segment was altered, moved, left
- * out or is of another recording; and where the end is missing though the manifest tells how the session ended.
+ * out or is of another recording; and where the end is missing though the manifest tells how the session ended. What a
+ * crash left of a last segment is left out.
  *
  * @param stored what `RecordingStore.read` gave.
  * @param manifest which recording it has to be.
@@ -66,24 +76,30 @@ async function* decryptedSegments(
   { session, outcome }: RecordingManifest,
   privateKey: RecordingPrivateKey,
 ): AsyncGenerator<Buffer> {
-  let contentKey: Uint8Array | null = null
-  let segment = 0
-  let ended = false
-  for await (const line of wholeLines(stored)) {
-    if (contentKey === null) {
-      contentKey = await unwrap(line, privateKey, KEY_TYPE, session.id)
-      continue
+  const parts = new StoredParts(stored)
+  try {
+    const keyLine = await parts.line()
+    if (keyLine === '' && outcome === null) return
+    const contentKey = await unwrap(keyLine, privateKey, KEY_TYPE, session.id)
+    for (let segment = 0; ; segment += 1) {
+      const head = await parts.take(SEGMENT_HEAD_BYTES)
+      const isLast = (head?.readUInt32BE() ?? 0) >= LAST_SEGMENT
+      const byteLength = (head?.readUInt32BE() ?? 0) - (isLast ? LAST_SEGMENT : 0)
+      if (byteLength > MAX_SEGMENT_BYTES) throw new Error(`segment ${segment} of the recording is longer than may be`)
+      // An empty one would be the last: zeros are what a crash of the machine leaves where nothing was written yet.
+      const sealed = byteLength > 0 || isLast ? await parts.take(byteLength + SEGMENT_TAG_BYTES) : null
+      if (head === null || sealed === null) {
+        if (outcome === null) return
+        throw new Error(`the end of the recording, from segment ${segment} on, is missing`)
+      }
+      yield decryptSegment(head, sealed, contentKey, segment)
+      if (!isLast) continue
+      if ((await parts.take(1)) !== null) throw new Error('the recording goes on after its last segment')
+      return
     }
-    if (ended) throw new Error(`the recording goes on after its last segment`)
-    const { plaintext, protectedHeader } = await decryptSegment(line, contentKey, segment)
-    const { recording, typ, segment: number, last } = protectedHeader
-    if (typ !== SEGMENT_TYPE || recording !== session.id) throw new Error(`segment ${segment} is of another recording`)
-    if (number !== segment) throw new Error(`segment ${segment} of the recording is missing or was moved`)
-    ended = last === true
-    segment += 1
-    if (plaintext.length > 0) yield Buffer.from(plaintext.buffer, plaintext.byteOffset, plaintext.byteLength)
+  } finally {
+    stored.destroy()
   }
-  if (!ended && outcome !== null) throw new Error(`the end of the recording, from segment ${segment} on, is missing`)
 }
 
 /** A manifest with what it has sealed in its place again; one without anything sealed as it is. @throws Error */
@@ -132,32 +148,63 @@ async function unwrap(
   return result.plaintext
 }
 
-async function decryptSegment(line: string, contentKey: Uint8Array, segment: number): Promise<CompactDecryptResult> {
+/** @throws Error when the segment is not what was written there. */
+function decryptSegment(head: Buffer, sealed: Buffer, contentKey: Uint8Array, segment: number): Buffer {
+  const options = { authTagLength: SEGMENT_TAG_BYTES }
+  const decipher = createDecipheriv('aes-256-gcm', contentKey, segmentNonce(segment), options)
+  decipher.setAAD(head).setAuthTag(sealed.subarray(-SEGMENT_TAG_BYTES))
+  const text = decipher.update(sealed.subarray(0, -SEGMENT_TAG_BYTES))
   try {
-    return await compactDecrypt(line, contentKey, {
-      keyManagementAlgorithms: ['dir'],
-      contentEncryptionAlgorithms: ['A256GCM'],
-    })
+    decipher.final()
   } catch (cause) {
-    throw new Error(`segment ${segment} of the recording was altered`, { cause })
+    throw new Error(`segment ${segment} of the recording was altered or moved, or is missing`, { cause })
   }
+  return text
 }
 
-/** Lines without their line feed; a last one without any is left out. */
-async function* wholeLines(stored: Readable): AsyncGenerator<string> {
-  let parts: Buffer[] = []
-  let byteLength = 0
-  for await (const block of stored as AsyncIterable<Buffer>) {
-    let start = 0
-    for (let at = block.indexOf(0x0a); at >= 0; at = block.indexOf(0x0a, start)) {
-      parts.push(block.subarray(start, at))
-      yield Buffer.concat(parts).toString('latin1')
-      parts = []
-      byteLength = 0
-      start = at + 1
+/** Takes a stream apart. */
+class StoredParts {
+  readonly #blocks: AsyncIterator<Buffer, undefined>
+  /** What came and was not taken yet. */
+  #held: Buffer = Buffer.alloc(0)
+
+  constructor(stored: Readable) {
+    this.#blocks = (stored as AsyncIterable<Buffer, undefined>)[Symbol.asyncIterator]()
+  }
+
+  /** So many bytes; null when there are fewer, which are gone then. */
+  async take(byteLength: number): Promise<Buffer | null> {
+    const pieces: Buffer[] = []
+    for (let missing = byteLength; missing > 0; missing -= pieces.at(-1)?.length ?? 0) {
+      if (!(await this.#holdsSome())) return null
+      pieces.push(this.#cut(missing))
     }
-    parts.push(block.subarray(start))
-    byteLength += block.length - start
-    if (byteLength > MAX_LINE_BYTES) throw new Error('the recording has a line too long to be a segment')
+    return Buffer.concat(pieces)
+  }
+
+  /** The bytes before the next line feed; empty when there is none. */
+  async line(): Promise<string> {
+    let line = ''
+    while (line.length < MAX_KEY_BYTES && (await this.#holdsSome())) {
+      const end = this.#held.indexOf(0x0a)
+      line += this.#cut(end < 0 ? this.#held.length : end + 1).toString('latin1')
+      if (end >= 0) return line.slice(0, -1)
+    }
+    return ''
+  }
+
+  async #holdsSome(): Promise<boolean> {
+    while (this.#held.length === 0) {
+      const { value } = await this.#blocks.next()
+      if (value === undefined) return false
+      this.#held = value
+    }
+    return true
+  }
+
+  #cut(byteLength: number): Buffer {
+    const piece = this.#held.subarray(0, byteLength)
+    this.#held = this.#held.subarray(byteLength)
+    return piece
   }
 }

@@ -134,11 +134,11 @@ describe('a recording in a directory', () => {
     const line = `${'x'.repeat(64 * 1024)}\n`
     let appended = 0
     while (writer.append(line)) appended += 1
-    expect(appended).toBe(15)
+    expect(appended).toBe(31)
     await expect.poll(() => drained).toBe(1)
     expect(writer.append(line)).toBe(true)
     await writer.finish(finishedManifest(manifest))
-    expect((await textOf(await store.read(manifest.session.id))).length).toBe(17 * line.length)
+    expect((await textOf(await store.read(manifest.session.id))).length).toBe(33 * line.length)
     expect(drained).toBe(1)
   })
 

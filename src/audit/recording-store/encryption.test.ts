@@ -53,21 +53,21 @@ async function load(
   }
 }
 
-/** The lines that a store would write. */
+/** The line with the key and the segments that a store would write. */
 async function encrypted(
   id: string,
   key: RecordingPublicKey,
   texts: readonly string[],
   ended = true,
-): Promise<string[]> {
+): Promise<Buffer[]> {
   const encryption = new SegmentEncryption(id, key)
-  const lines = [await encryption.keyLine()]
-  for (const text of texts) lines.push(encryption.segmentLine(Buffer.from(text), false))
-  if (ended) lines.push(encryption.segmentLine(new Uint8Array(), true))
-  return lines.map(String)
+  const parts = [await encryption.keyLine()]
+  for (const text of texts) parts.push(Buffer.concat(encryption.segment([Buffer.from(text)], false)))
+  if (ended) parts.push(Buffer.concat(encryption.segment([], true)))
+  return parts
 }
 
-const stored = (lines: readonly string[]): Readable => Readable.from([Buffer.from(lines.join(''))])
+const stored = (parts: readonly Buffer[]): Readable => Readable.from([Buffer.concat(parts)])
 const texts = ['{"version":2}\n', '[0.1,"o","one"]\n', '[0.2,"o","two €"]\n', '[0.3,"o","three"]\n']
 const manifest = finishedManifest(newManifest())
 const { id } = manifest.session
@@ -75,31 +75,70 @@ const { id } = manifest.session
 describe.each(['PEM', 'JWK'] as const)('with a key in %s', (form) => {
   it.each(Object.entries(pairs))('decrypts what was encrypted to %s', async (_name, pair) => {
     const { publicKey, privateKey } = await load(pair, form)
-    const lines = await encrypted(id, publicKey, texts)
-    expect(lines.join('')).not.toContain('three')
-    expect(await textOf(decryptRecording(stored(lines), manifest, privateKey))).toBe(texts.join(''))
+    const parts = await encrypted(id, publicKey, texts)
+    expect(Buffer.concat(parts).includes('three')).toBe(false)
+    expect(await textOf(decryptRecording(stored(parts), manifest, privateKey))).toBe(texts.join(''))
   })
 })
 
-it('decrypts whatever the blocks in which the stored form comes', async () => {
+it.each([1, 7, 100_000])('decrypts a stored form that comes in blocks of %i bytes', async (blockBytes) => {
   const { publicKey, privateKey } = await load(pairs.X25519)
-  const bytes = Buffer.from((await encrypted(id, publicKey, texts)).join(''))
-  const blocks = Array.from({ length: Math.ceil(bytes.length / 7) }, (_, i) => bytes.subarray(7 * i, 7 * i + 7))
+  const bytes = Buffer.concat(await encrypted(id, publicKey, texts))
+  const blocks = Array.from({ length: Math.ceil(bytes.length / blockBytes) }, (_, i) =>
+    bytes.subarray(blockBytes * i, blockBytes * (i + 1)),
+  )
   expect(await textOf(decryptRecording(Readable.from(blocks), manifest, privateKey))).toBe(texts.join(''))
 })
 
 describe('a recording that was tampered with', () => {
-  const swap = (lines: string[], a: number, b: number): string[] =>
-    lines.map((line, i) => lines[i === a ? b : i === b ? a : i] ?? line)
+  const swap = (parts: Buffer[], a: number, b: number): Buffer[] =>
+    parts.map((part, i) => parts[i === a ? b : i === b ? a : i] ?? part)
+  const altered = (parts: Buffer[], at: number, byte: number, mask: number): Buffer[] => {
+    const part = Buffer.from(parts.at(at) ?? '')
+    const index = byte < 0 ? part.length + byte : byte
+    part.writeUInt8(part.readUInt8(index) ^ mask, index)
+    return parts.with(at, part)
+  }
 
   it.each([
-    ['two segments change places', (lines: string[]) => swap(lines, 2, 3), /segment 1 .*missing or was moved/, 1],
-    ['one is left out', (lines: string[]) => lines.toSpliced(2, 1), /segment 1 .*missing or was moved/, 1],
-    ['one is there twice', (lines: string[]) => lines.toSpliced(2, 0, lines[2] ?? ''), /segment 2 .*was moved/, 2],
-    ['the end is cut off', (lines: string[]) => lines.slice(0, 4), /the end of the recording.*is missing/, 3],
-    ['only half of the last line is left', (lines: string[]) => [lines.join('').slice(0, -9)], /the end of/, 4],
-    ['one byte differs', (lines: string[]) => lines.with(2, flipped(lines[2] ?? '')), /segment 1 .*altered/, 1],
-    ['it goes on', (lines: string[]) => [...lines, lines[1] ?? ''], /goes on after its last segment/, 4],
+    [
+      'two segments change places',
+      (parts: Buffer[]) => swap(parts, 2, 3),
+      /segment 1 .*altered or moved, or is miss/,
+      1,
+    ],
+    ['one is left out', (parts: Buffer[]) => parts.toSpliced(2, 1), /segment 1 .*altered or moved, or is missing/, 1],
+    ['one is there twice', (parts: Buffer[]) => parts.toSpliced(2, 0, parts[2] ?? Buffer.alloc(0)), /segment 2 /, 2],
+    [
+      'the end is cut off',
+      (parts: Buffer[]) => parts.slice(0, 4),
+      /the end of the recording, from segment 3 on, is mi/,
+      3,
+    ],
+    [
+      'only half of the last segment is left',
+      (parts: Buffer[]) => [Buffer.concat(parts).subarray(0, -9)],
+      /the end of/,
+      4,
+    ],
+    ['one byte differs', (parts: Buffer[]) => altered(parts, 2, -20, 1), /segment 1 .*altered/, 1],
+    ['a tag differs', (parts: Buffer[]) => altered(parts, 2, -1, 1), /segment 1 .*altered/, 1],
+    ['a segment is made the last', (parts: Buffer[]) => altered(parts, 2, 0, 0x80), /segment 1 .*altered/, 1],
+    ['the last is made another', (parts: Buffer[]) => altered(parts, -1, 0, 0x80), /the end of/, 4],
+    ['a length is shorter', (parts: Buffer[]) => altered(parts, 2, 3, 1), /segment 1 .*altered/, 1],
+    [
+      'a length is beyond all bounds',
+      (parts: Buffer[]) => altered(parts, 2, 0, 0x7f),
+      /segment 1 .*longer than may be/,
+      1,
+    ],
+    [
+      'zeros stand for what was written',
+      (parts: Buffer[]) => [...parts.slice(0, 3), Buffer.alloc(99)],
+      /the end of/,
+      2,
+    ],
+    ['it goes on', (parts: Buffer[]) => [...parts, parts[1] ?? Buffer.alloc(0)], /goes on after its last segment/, 4],
   ])('is refused where %s, and plays up to there', async (_what, tamper, message, played) => {
     const { publicKey, privateKey } = await load(pairs['P-256'])
     const text = decryptRecording(stored(tamper(await encrypted(id, publicKey, texts))), manifest, privateKey)
@@ -114,23 +153,29 @@ describe('a recording that was tampered with', () => {
     const { publicKey, privateKey } = await load(pairs['P-256'])
     const other = await encrypted(randomUUID(), publicKey, texts)
     await expect(textOf(decryptRecording(stored(other), manifest, privateKey))).rejects.toThrow('another recording')
-    const spliced = (await encrypted(id, publicKey, texts)).with(2, other[2] ?? '')
+    const spliced = (await encrypted(id, publicKey, texts)).with(2, other[2] ?? Buffer.alloc(0))
     await expect(textOf(decryptRecording(stored(spliced), manifest, privateKey))).rejects.toThrow(/altered/)
   })
 })
 
-it('plays a recording without an end whose session has none either', async () => {
+it.each([
+  ['in the middle of a segment', (parts: Buffer[]) => [...parts.slice(0, -1), parts.at(-1)?.subarray(0, 9)], 3],
+  ['in the middle of a head', (parts: Buffer[]) => [...parts.slice(0, -1), parts.at(-1)?.subarray(0, 3)], 3],
+  ['between two segments', (parts: Buffer[]) => parts, 4],
+  ['before zeros that a crash of the machine left', (parts: Buffer[]) => [...parts, Buffer.alloc(1000)], 4],
+  ['in the line with the key', (parts: Buffer[]) => [parts[0]?.subarray(0, -5)], 0],
+])('plays what there is of a recording that was cut off %s', async (_where, cut, played) => {
   const { publicKey, privateKey } = await load(pairs['P-256'])
-  const lines = await encrypted(id, publicKey, texts, false)
-  const torn = [...lines.slice(0, -1), (lines.at(-1) ?? '').slice(0, 40)]
+  const parts = cut(await encrypted(id, publicKey, texts, false)).filter((part) => part !== undefined)
   const interrupted = { ...manifest, outcome: null }
-  expect(await textOf(decryptRecording(stored(torn), interrupted, privateKey))).toBe(texts.slice(0, 3).join(''))
+  const text = await textOf(decryptRecording(stored(parts), interrupted, privateKey))
+  expect(text).toBe(texts.slice(0, played).join(''))
 })
 
 it('says to which key a recording is encrypted when it is another', async () => {
   const [{ publicKey }, { privateKey }] = await Promise.all([load(pairs['P-256']), load(pairs['P-521'])])
-  const lines = await encrypted(id, publicKey, texts)
-  await expect(textOf(decryptRecording(stored(lines), manifest, privateKey))).rejects.toThrow(
+  const parts = await encrypted(id, publicKey, texts)
+  await expect(textOf(decryptRecording(stored(parts), manifest, privateKey))).rejects.toThrow(
     `encrypted to the key ${publicKey.keyId}`,
   )
 })
@@ -169,9 +214,3 @@ describe('a key for the connector', () => {
     await expect(loadPublicKey(await file(content))).rejects.toThrow(message)
   })
 })
-
-/** With one character of the ciphertext changed. */
-function flipped(line: string): string {
-  const at = line.length - 40
-  return `${line.slice(0, at)}${line[at] === 'A' ? 'B' : 'A'}${line.slice(at + 1)}`
-}

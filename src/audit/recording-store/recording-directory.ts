@@ -28,7 +28,7 @@ export interface RecordingReader {
   manifest(id: string): Promise<RecordingManifest | null>
   /** The manifest as it is stored: what the audit trail has the hash of. Null when there is none of that id. */
   manifestBytes(id: string): Promise<Buffer | null>
-  /** The asciicast as it is stored, up to its last whole line. Null when there is none of that id. */
+  /** The asciicast as it is stored, up to its last whole line, if it has lines. Null when there is none of that id. */
   read(id: string): Promise<Readable | null>
 }
 
@@ -75,7 +75,7 @@ export class RecordingDirectory implements RecordingReader {
       throw error
     }
     try {
-      const byteLength = await wholeLinesLength(file)
+      const byteLength = manifest.encryption === 'none' ? await wholeLinesLength(file) : (await file.stat()).size
       if (byteLength > 0) return file.createReadStream({ start: 0, end: byteLength - 1, highWaterMark: READ_BYTES })
     } catch (error) {
       await file.close()

@@ -7,13 +7,11 @@ import type { Turns } from './turns.ts'
 import { type PartPool, WaitingBytes } from './waiting-bytes.ts'
 
 /** Bytes waiting from which on the recorder is asked to pause. */
-const HIGH_WATER_BYTES = 1024 * 1024
-/** Bytes waiting at which it may go on. */
-const LOW_WATER_BYTES = 256 * 1024
+const HIGH_WATER_BYTES = 2 * 1024 * 1024
 /** Bytes waiting that no recorder which pauses gets to: the recording fails rather than fill the memory. */
 const MAX_WAITING_BYTES = 16 * 1024 * 1024
-/** Bytes that are written at once rather than later, and together. */
-const WRITE_BYTES = 256 * 1024
+/** Bytes that are written at once rather than later, and together. With fewer waiting, the recorder may go on. */
+const WRITE_BYTES = 1024 * 1024
 /** What was appended is written this much later at most, in milliseconds. */
 const WRITE_AFTER_MS = 200
 /** What was written is asked of the disk this much later at most, in milliseconds; the disk takes its time on top. */
@@ -84,7 +82,7 @@ export class RecordingFile {
     const file = await open(path, O_WRONLY | O_APPEND | O_CREAT | O_EXCL, 0o600)
     const recording = new RecordingFile(file, encryption, syncs, parts, events)
     try {
-      if (encryption !== null) await recording.#write(await encryption.keyLine())
+      if (encryption !== null) await recording.#write([await encryption.keyLine()])
     } catch (error) {
       await file.close()
       throw error
@@ -100,8 +98,7 @@ export class RecordingFile {
       this.#fail(new Error('more of the recording is waiting for the disk than may'))
       return true
     }
-    if (this.#waiting.byteLength >= WRITE_BYTES) this.#startWriting()
-    else if (this.#writing === null) this.#writeTimer ??= setTimeout(this.#startWriting, WRITE_AFTER_MS)
+    this.#scheduleWrite()
     this.#backlogged ||= this.#waiting.byteLength >= HIGH_WATER_BYTES
     return !this.#backlogged
   }
@@ -129,7 +126,7 @@ export class RecordingFile {
     try {
       await this.#writeWaiting()
       if (complete && this.#encryption !== null) {
-        await this.#write(this.#encryption.segmentLine(new Uint8Array(), true))
+        await this.#write(this.#encryption.segment([], true))
       }
       await this.#sync()
     } catch (error) {
@@ -141,41 +138,46 @@ export class RecordingFile {
     return this.#hashes.chunks()
   }
 
+  #scheduleWrite(): void {
+    if (this.#writing !== null || this.#waiting.byteLength === 0) return
+    if (this.#waiting.byteLength >= WRITE_BYTES) this.#startWriting()
+    else this.#writeTimer ??= setTimeout(this.#startWriting, WRITE_AFTER_MS)
+  }
+
   readonly #startWriting = (): void => {
     if (this.#writeTimer !== null) clearTimeout(this.#writeTimer)
     this.#writeTimer = null
-    if (this.#writing !== null || this.#stopped() || this.#ending) return
+    if (this.#stopped() || this.#ending) return
     this.#writing = this.#writeWaiting()
       .catch((error: unknown) => {
         this.#fail(asError(error))
       })
       .finally(() => {
         this.#writing = null
+        if (this.#stopped() || this.#ending) return
         this.#scheduleSync()
-        // Appended after the last look at what waits.
-        if (this.#waiting.byteLength > 0) this.#startWriting()
+        this.#scheduleWrite()
       })
   }
 
+  /** Writes what waits, and goes on while much does. */
   async #writeWaiting(): Promise<void> {
-    while (this.#waiting.byteLength > 0) {
+    for (let least = 1; this.#waiting.byteLength >= least; least = WRITE_BYTES) {
       const refusal = this.#events.refusal()
       if (refusal !== null) throw refusal
-      await this.#waiting.next((bytes) =>
-        this.#write(this.#encryption === null ? bytes : this.#encryption.segmentLine(bytes, false)),
-      )
+      await this.#waiting.drain((parts) => this.#write(this.#encryption?.segment(parts, false) ?? parts))
       if (this.#stopped()) return
-      if (this.#waiting.byteLength <= LOW_WATER_BYTES) this.#drain()
+      if (this.#waiting.byteLength < WRITE_BYTES) this.#drain()
     }
   }
 
-  async #write(bytes: Buffer): Promise<void> {
-    for (let offset = 0; offset < bytes.length;) {
-      const { bytesWritten } = await this.#file.write(bytes, offset)
-      offset += bytesWritten
+  async #write(pieces: Buffer[]): Promise<void> {
+    for (let rest = pieces; rest.length > 0;) {
+      const { bytesWritten } = await this.#file.writev(rest)
+      rest = behind(rest, bytesWritten)
       this.#events.onWritten(bytesWritten)
     }
-    this.#hashes.update(bytes)
+    for (const piece of pieces) this.#hashes.update(piece)
     this.#unsynced = true
   }
 
@@ -239,6 +241,16 @@ export class RecordingFile {
     this.#writeTimer = null
     this.#syncTimer = null
   }
+}
+
+/** What is left of pieces when so many bytes of them are gone. */
+function behind(pieces: Buffer[], byteLength: number): Buffer[] {
+  let gone = byteLength
+  return pieces.flatMap((piece) => {
+    const rest = piece.subarray(gone)
+    gone -= piece.length - rest.length
+    return rest.length > 0 ? [rest] : []
+  })
 }
 
 function asError(error: unknown): Error {

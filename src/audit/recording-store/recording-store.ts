@@ -9,7 +9,7 @@ export interface RecordingStore {
    * Opens a recording; its manifest is kept before this resolves.
    *
    * @param onFailure called at most once, when what was appended can no longer be kept.
-   * @param onDrain called when `append` may be used again after it returned false.
+   * @param onDrain called when `append` may be used freely again after it returned false.
    * @throws when it cannot be kept.
    */
   create(manifest: RecordingManifest, onFailure: (error: Error) => void, onDrain: () => void): Promise<RecordingWriter>
@@ -28,8 +28,9 @@ export interface RecordingStore {
 /** A recording under way. */
 export interface RecordingWriter {
   /**
-   * Appends lines of the asciicast, each with its newline, as text or UTF-8 whose memory is not kept; they are kept at most one second later. Returns false when
-   * more waits than may: append no more before the drain. After a failure it does nothing.
+   * Appends lines of the asciicast, each with its newline, as text or UTF-8 whose memory is not kept; they are kept at
+   * most one second later. Returns false when more waits than should: append only what cannot be held back until the
+   * drain. When far more waits, the recording fails. After a failure it does nothing.
    */
   append(lines: string | Uint8Array): boolean
   /**

@@ -12,8 +12,8 @@ const lines = fc.array(
 async function drained(waiting: WaitingBytes): Promise<Buffer> {
   const written: Buffer[] = []
   while (waiting.byteLength > 0) {
-    await waiting.next((bytes) => {
-      written.push(Buffer.from(bytes))
+    await waiting.drain((parts) => {
+      written.push(Buffer.concat(parts))
       return Promise.resolve()
     })
   }
@@ -38,10 +38,10 @@ test('what is added while a part is written does not touch that part', async () 
   const waiting = new WaitingBytes(new PartPool())
   waiting.add('first')
   let seen = ''
-  await waiting.next(async (bytes) => {
+  await waiting.drain(async (parts) => {
     waiting.add('second')
     await Promise.resolve()
-    seen = bytes.toString()
+    seen = Buffer.concat(parts).toString()
   })
   expect(seen).toBe('first')
   expect((await drained(waiting)).toString()).toBe('second')
@@ -56,5 +56,5 @@ test('memory is used again, and a recording that failed gives it back', async ()
   waiting.clear()
   expect(waiting.byteLength).toBe(0)
   expect(pool.take(1)).toBe(part)
-  await waiting.next(() => Promise.reject(new Error('nothing waits')))
+  await waiting.drain(() => Promise.reject(new Error('nothing waits')))
 })

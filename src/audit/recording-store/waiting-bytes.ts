@@ -1,4 +1,4 @@
-/** Bytes of a part, and of what is written at once. */
+/** Bytes of a part. */
 const PART_BYTES = 256 * 1024
 /** Parts that are kept while nobody needs them: 4 MiB. */
 const MAX_IDLE_PARTS = 16
@@ -45,13 +45,15 @@ export class WaitingBytes {
     this.#byteLength += byteLength
   }
 
-  /** Hands the oldest part to `write`, whose memory it is until that resolves. It no longer waits then. */
-  async next(write: (bytes: Buffer) => Promise<void>): Promise<void> {
-    const part = this.#parts.shift()
-    if (part === undefined) return
-    await write(part.memory.subarray(0, part.byteLength))
-    this.#byteLength = Math.max(0, this.#byteLength - part.byteLength)
-    this.#pool.give(part.memory)
+  /** Hands all parts to `write`, whose memory they are until that resolves. They no longer wait then. */
+  async drain(write: (parts: Buffer[]) => Promise<void>): Promise<void> {
+    const parts = this.#parts.splice(0)
+    if (parts.length === 0) return
+    await write(parts.map(({ memory, byteLength }) => memory.subarray(0, byteLength)))
+    for (const { memory, byteLength } of parts) {
+      this.#byteLength = Math.max(0, this.#byteLength - byteLength)
+      this.#pool.give(memory)
+    }
   }
 
   clear(): void {

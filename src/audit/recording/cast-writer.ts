@@ -1,27 +1,17 @@
-import {
-  MAX_EVENT_BYTES,
-  renderEvent,
-  renderHeader,
-  renderSize,
-  TextEventRenderer,
-  type EventCode,
-} from './asciicast.ts'
+import { type EventCode, renderEvent, renderHeader, renderSize, renderTextEvent } from './asciicast.ts'
+import { type JsonEscaping, MAX_TEXT_BYTES } from './json-escaping.ts'
 import { DEFAULT_TERMINAL_SIZE, type TerminalSize } from './terminal-size.ts'
-
-/** Characters or bytes of lines that wait for the store; the relay pauses long before. */
-const MAX_WAITING_LENGTH = 16 * 1024 * 1024
 
 /** Told each line of an asciicast; null at its end. */
 export type CastFollower = (line: string | null) => void
 
 export interface CastOptions {
-  /** Keeps a line; false when no more may come before {@link CastWriter.drained}. */
-  readonly append: (line: string | Uint8Array) => boolean
+  /** Keeps a line, whose memory is not kept. */
+  readonly append: (line: string | Uint8Array) => void
+  readonly escaping: JsonEscaping
   readonly startedAtMs: number
   readonly title: string
   readonly command: string
-  /** Called once when too much waits. */
-  readonly onOverflow: () => void
 }
 
 /**
@@ -31,22 +21,13 @@ export interface CastOptions {
 export class CastWriter {
   readonly #options: CastOptions
   readonly #followers = new Set<CastFollower>()
-  readonly #renderer = new TextEventRenderer()
   #header = ''
   #size = DEFAULT_TERMINAL_SIZE
   #lastMicros = 0
-  #waiting: (string | Uint8Array)[] = []
-  #waitingLength = 0
-  #blocked = false
   #ended = false
 
   constructor(options: CastOptions) {
     this.#options = options
-  }
-
-  /** Whether lines wait for the store. */
-  get backlogged(): boolean {
-    return this.#blocked
   }
 
   /** @param atMs since the session's start, as everywhere here. */
@@ -60,9 +41,9 @@ export class CastWriter {
     this.begin()
     const micros = this.#micros(atMs)
     for (let from = 0; from < text.length;) {
-      const end = characterEnd(text, Math.min(from + MAX_EVENT_BYTES, text.length))
+      const end = characterEnd(text, Math.min(from + MAX_TEXT_BYTES, text.length))
       if (stream !== 'stdout') this.#write(renderEvent(micros, 'e', stream))
-      this.#write(this.#renderer.render(micros, 'o', text.subarray(from, end)))
+      this.#write(renderTextEvent(this.#options.escaping, micros, 'o', text.subarray(from, end)))
       from = end
     }
   }
@@ -95,42 +76,21 @@ export class CastWriter {
     }
   }
 
-  /** The store takes lines again. */
-  drained(): void {
-    this.#blocked = false
-    while (!this.#isBlocked()) {
-      const line = this.#waiting.shift()
-      if (line === undefined) return
-      this.#waitingLength -= line.length
-      this.#append(line)
-    }
-  }
-
-  /** Hands over what waits, however much the store has; then nothing more is written. */
+  /** Nothing more is written. */
   end(): void {
     this.begin()
     this.#ended = true
-    for (const line of this.#waiting) this.#options.append(line)
-    this.#waiting = []
     for (const follower of this.#followers) this.#tell(follower, null)
     this.#followers.clear()
   }
 
-  /** The bytes' memory is not kept. */
   #write(line: string | Uint8Array): void {
     if (this.#ended) return
     if (this.#followers.size > 0) {
       const text = typeof line === 'string' ? line : Buffer.from(line).toString()
       for (const follower of this.#followers) this.#tell(follower, text)
     }
-    if (!this.#blocked) {
-      this.#append(line)
-      return
-    }
-    if (this.#waitingLength > MAX_WAITING_LENGTH) return
-    this.#waiting.push(typeof line === 'string' ? line : Buffer.from(line))
-    this.#waitingLength += line.length
-    if (this.#waitingLength > MAX_WAITING_LENGTH) this.#options.onOverflow()
+    this.#options.append(line)
   }
 
   #tell(follower: CastFollower, line: string | null): void {
@@ -140,14 +100,6 @@ export class CastWriter {
       // A follower that fails is no reason to record less.
       this.#followers.delete(follower)
     }
-  }
-
-  #append(line: string | Uint8Array): void {
-    if (!this.#options.append(line)) this.#blocked = true
-  }
-
-  #isBlocked(): boolean {
-    return this.#blocked
   }
 
   #micros(atMs: number): number {

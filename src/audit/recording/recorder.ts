@@ -8,9 +8,11 @@ import { CastWriter } from './cast-writer.ts'
 import { redactCommand } from './command-line.ts'
 import { ExitStatusReader } from './exit-status.ts'
 import { ForwardAccount } from './forward-account.ts'
+import { GatheredBytes, MAX_GATHERED_BYTES } from './gathered-bytes.ts'
 import { InputMasking } from './input-masking.ts'
 import { PipedInput } from './piped-input.ts'
 import { PipedStream, type PipedStreamObserver } from './piped-stream.ts'
+import type { JsonEscaping } from './json-escaping.ts'
 import type { CopiedFile, ForwardedConnection, RecordingManifest } from './recording-manifest.ts'
 import type { RecordingStore, RecordingWriter } from '../recording-store/recording-store.ts'
 import type { SessionFacts } from './session-facts.ts'
@@ -25,6 +27,8 @@ export interface RecorderOptions {
   readonly facts: SessionFacts
   /** Whether what is typed, or piped in, is recorded. */
   readonly input: boolean
+  /** May be shared by all recorders. */
+  readonly escaping: JsonEscaping
   /** What is masked in input besides common secrets. */
   readonly maskPatterns: readonly RegExp[]
   /** Called at most once: from now on, something of the session is not kept. */
@@ -76,11 +80,8 @@ export async function openRecorder(options: RecorderOptions): Promise<SessionRec
   return recorder
 }
 
-/** Output is gathered for so long, in milliseconds, before it becomes an event; */
+/** Output, and input that is piped in, is gathered for so long at most, in milliseconds. */
 const GATHER_MS = 10
-
-/** or until there are so many bytes of it. */
-const GATHER_BYTES = 16_384
 
 /** The asciicast begins so long after the session at the latest, in milliseconds. */
 const HEADER_MS = 500
@@ -121,19 +122,19 @@ class Recorder implements SessionRecorder {
   readonly #files: CopiedFile[] = []
   #pathChars = 0
   #droppedFiles = 0
-  /** Output that is gathered, of one stream, and when its first byte came. */
-  #gathered = Buffer.alloc(0)
-  #gatheredBytes = 0
-  #gatheredStream: Output = 'stdout'
+  /** What is gathered, of one stream, and when its first byte came. */
+  readonly #gathered = new GatheredBytes()
+  #gatheredStream: Counted = 'stdout'
   #atMs = 0
   #timer: NodeJS.Timeout | null = null
   #dueMs = 0
+  #storeFull = false
   #incomplete = ''
   #failed = false
   #finished: Promise<string> | null = null
 
   constructor(options: RecorderOptions, opening: RecordingManifest, writer: RecordingWriter) {
-    const { input, maskPatterns } = options
+    const { input, maskPatterns, escaping } = options
     const facts = opening.session
     this.#options = options
     this.#opening = opening
@@ -142,13 +143,13 @@ class Recorder implements SessionRecorder {
     this.#startedAt = this.#now()
     const command = facts.command.join(' ').slice(0, MAX_TITLE_CHARS)
     this.#cast = new CastWriter({
-      append: (line) => this.#failed || writer.append(line),
+      append: (line) => {
+        if (!this.#failed && !writer.append(line)) this.#storeFull = true
+      },
+      escaping,
       startedAtMs: facts.startedAtMs,
       title: `${facts.kind} ${facts.namespace}/${facts.pod}${facts.container === '' ? '' : `/${facts.container}`}`,
       command,
-      onOverflow: () => {
-        this.fail(new Error('more of the recording waits to be kept than may'))
-      },
     })
     this.#exitStatus = new ExitStatusReader(facts.subprotocol)
     this.#masking = new InputMasking(maskPatterns)
@@ -198,7 +199,7 @@ class Recorder implements SessionRecorder {
   }
 
   get backlogged(): boolean {
-    return this.#cast.backlogged && !this.#failed && this.#finished === null
+    return this.#storeFull && !this.#failed && this.#finished === null
   }
 
   agreed(subprotocol: string): void {
@@ -229,8 +230,8 @@ class Recorder implements SessionRecorder {
   }
 
   drained(): void {
-    this.#cast.drained()
-    if (!this.#cast.backlogged) this.#options.onDrain()
+    this.#storeFull = false
+    this.#options.onDrain()
   }
 
   async #finish(endedBy: string): Promise<string> {
@@ -260,7 +261,7 @@ class Recorder implements SessionRecorder {
 
   #data(stream: RemoteCommandStream, chunk: Uint8Array): void {
     if (this.#endedStreams.has(stream)) return
-    if (stream === 'stdout' || stream === 'stderr') {
+    if (stream === 'stdout' || stream === 'stderr' || (stream === 'stdin' && this.#piped !== null)) {
       this.#gather(stream, chunk)
       return
     }
@@ -270,44 +271,33 @@ class Recorder implements SessionRecorder {
     else if (stream === 'resize') {
       const size = this.#sizes.push(chunk)
       if (size !== null) this.#cast.resize(this.#atMs, size)
-    } else if (this.#piped !== null) this.#piped.stdin.push(chunk)
-    else this.#typed?.typed(chunk, this.#atMs)
+    } else this.#typed?.typed(chunk, this.#atMs)
     this.#waitForMore()
   }
 
-  #gather(stream: Output, chunk: Uint8Array): void {
-    const nowMs = this.#elapsed()
-    const isOther = stream !== this.#gatheredStream || nowMs - this.#atMs >= GATHER_MS
-    if (isOther || this.#gatheredBytes + chunk.length > GATHER_BYTES) this.#flush()
-    if (this.#gatheredBytes === 0) {
+  #gather(stream: Counted, chunk: Uint8Array): void {
+    const gathered = this.#gathered
+    if (stream !== this.#gatheredStream || !gathered.fits(chunk.length)) this.#flush()
+    if (gathered.isEmpty) {
       this.#gatheredStream = stream
-      this.#atMs = nowMs
-      if (chunk.length >= GATHER_BYTES) {
+      this.#atMs = this.#elapsed()
+      if (chunk.length >= MAX_GATHERED_BYTES) {
         this.#tell(stream, chunk)
         this.#waitForMore()
         return
       }
+      this.#wait(GATHER_MS)
     }
-    if (this.#gathered.length < this.#gatheredBytes + chunk.length) {
-      const grown = Buffer.allocUnsafeSlow(Math.min(GATHER_BYTES, 2 * (this.#gatheredBytes + chunk.length)))
-      grown.set(this.#gathered.subarray(0, this.#gatheredBytes))
-      this.#gathered = grown
-    }
-    this.#gathered.set(chunk, this.#gatheredBytes)
-    this.#gatheredBytes += chunk.length
-    this.#wait(GATHER_MS)
+    gathered.add(chunk)
   }
 
   #flush(): void {
-    if (this.#gatheredBytes === 0) return
-    const gathered = this.#gathered.subarray(0, this.#gatheredBytes)
-    this.#gatheredBytes = 0
-    this.#tell(this.#gatheredStream, gathered)
+    if (!this.#gathered.isEmpty) this.#tell(this.#gatheredStream, this.#gathered.take())
   }
 
-  #tell(stream: Output, chunk: Uint8Array): void {
+  #tell(stream: Counted, chunk: Uint8Array): void {
     if (this.#piped !== null) this.#piped[stream].push(chunk)
-    else {
+    else if (stream !== 'stdin') {
       const { text } = this.#screen[stream].push(chunk)
       if (text.length > 0) this.#output(stream, text)
     }

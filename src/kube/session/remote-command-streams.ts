@@ -21,18 +21,16 @@ export const SENDER: Readonly<Record<RemoteCommandStream, 'client' | 'upstream'>
 
 /** What the sender of a stream sends on it, told to the observer. */
 export class RemoteCommandSink implements PayloadSink {
+  readonly wanted: boolean
   readonly #observer: RemoteCommandObserver
   readonly #stream: RemoteCommandStream
   #bytes = 0
   #hasEnded = false
 
   constructor(observer: RemoteCommandObserver, stream: RemoteCommandStream) {
+    this.wanted = observer.wanted.has(stream)
     this.#observer = observer
     this.#stream = stream
-  }
-
-  get wanted(): boolean {
-    return this.#observer.wanted.has(this.#stream)
   }
 
   /** Whether anything came. */

@@ -54,7 +54,7 @@ class ChannelSink implements WebSocketSink {
   payload(bytes: MaskedBytes): void {
     let start = 0
     if (this.#target === undefined) {
-      const first = bytes.reveal(0, 1)[0] ?? 0
+      const first = bytes.byte(0)
       this.#target = this.#channels.channel(this.#isBase64 ? first - ZERO : first)
       start = 1
     }

@@ -23,6 +23,8 @@ export interface WebSocketSink {
 /** Bytes of a payload, masked or not. Valid only during the call that hands them over. */
 export interface MaskedBytes {
   readonly length: number
+  /** One of them, unmasked. */
+  byte(index: number): number
   /** The bytes from `start` on, unmasked, at most {@link MAX_REVEALED_BYTES}; valid until the next call. */
   reveal(start: number, end: number): Uint8Array
 }
@@ -77,17 +79,17 @@ export class WebSocketFrameReader {
   read(bytes: Uint8Array): void {
     let at = 0
     while (at < bytes.length) {
-      const length = this.#missing > 0 ? Math.min(this.#missing, bytes.length - at) : 1
+      const length = Math.min(this.#missing > 0 ? this.#missing : this.#headLength - this.#headBytes, bytes.length - at)
       if (this.#missing > 0) this.#readPayload(bytes, at, length)
-      else this.#readHead(bytes[at] ?? 0)
+      else this.#readHead(bytes, at, length)
       at += length
     }
   }
 
-  #readHead(byte: number): void {
-    this.#head[this.#headBytes] = byte
-    this.#headBytes += 1
-    this.#consumed += 1
+  #readHead(bytes: Uint8Array, at: number, length: number): void {
+    for (let i = 0; i < length; i++) this.#head[this.#headBytes + i] = bytes[at + i] ?? 0
+    this.#headBytes += length
+    this.#consumed += length
     if (this.#headBytes === 2) this.#headLength = this.#checkedHeadLength()
     if (this.#headBytes === this.#headLength) this.#beginFrame()
   }
@@ -170,6 +172,10 @@ class Plain implements MaskedBytes {
     this.length = length
   }
 
+  byte(index: number): number {
+    return this.#bytes[this.#at + index] ?? 0
+  }
+
   reveal(start: number, end: number): Uint8Array {
     return this.#bytes.subarray(this.#at + start, this.#at + Math.min(end, start + MAX_REVEALED_BYTES))
   }
@@ -188,6 +194,10 @@ class Masked implements MaskedBytes {
     this.length = length
     this.#position = position
     this.#mask = mask
+  }
+
+  byte(index: number): number {
+    return this.#mask.revealByte(this.#bytes[this.#at + index] ?? 0, this.#position + index)
   }
 
   reveal(start: number, end: number): Uint8Array {
