@@ -47,6 +47,8 @@ export default defineConfig({
           hookTimeout: 15 * minutes,
           maxWorkers: 2,
           maxConcurrency: 4,
+          // Behind the others, which take another number of workers.
+          sequence: { groupOrder: 1 },
           globalSetup: 'test/e2e/surroundings.ts',
         },
       },
