@@ -578,7 +578,7 @@ describe('time-outs', () => {
         sockets.push(socket)
         if (head.includes('/first')) socket.write(OK)
       },
-      { responseHeadTimeoutMs: 30 },
+      { responseHeadTimeoutMs: 300 },
     )
     await answerOf(upstream, { target: '/first' })
     const patient = answerOf(upstream, { responseHeadTimeoutMs: Infinity })
@@ -586,7 +586,7 @@ describe('time-outs', () => {
     const uploading = upstream.send({ ...GET, method: 'POST', bodyLength: 1 }, sink(), () => undefined)
     // By then the first time-out of the patient one's connection has long passed.
     expect(await failureOf(answerOf(upstream))).toMatchObject({ status: { code: 504 } })
-    expect(await failureOf(answerOf(upstream, { responseHeadTimeoutMs: 40 }))).toMatchObject({ status: { code: 504 } })
+    expect(await failureOf(answerOf(upstream, { responseHeadTimeoutMs: 310 }))).toMatchObject({ status: { code: 504 } })
     expect(server.open.size).toBeGreaterThanOrEqual(2)
     uploading.abort()
     sockets[1]?.write(OK)
