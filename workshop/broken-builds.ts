@@ -95,7 +95,17 @@ async function run(copy: string, files: readonly string[]): Promise<readonly Fai
   const report = join(copy, 'report.json')
   await rm(report, { force: true })
   const vitest = join(copy, 'node_modules/vitest/vitest.mjs')
-  const options = ['--project', 'unit', '--project', 'security', '--no-cache', '--testTimeout', String(LONGEST_TEST_MS)]
+  const options = [
+    '--project',
+    'unit',
+    '--project',
+    'integration',
+    '--project',
+    'security',
+    '--no-cache',
+    '--testTimeout',
+    String(LONGEST_TEST_MS),
+  ]
   const output = ['--reporter', 'json', '--outputFile', report]
   const child = spawn(process.execPath, [vitest, 'run', ...files, ...options, ...output], {
     cwd: copy,

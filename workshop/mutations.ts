@@ -14,6 +14,10 @@ export interface Mutation {
 }
 
 const VECTORS = 'test/conformance/request-info.test.ts'
+const ROLLING_RESTART = 'test/integration/rolling-restart.test.ts'
+const ROTATION = 'test/integration/rotation.test.ts'
+const LIFECYCLE = 'test/integration/gateway-lifecycle.test.ts'
+const LISTENER = 'src/gateway/kubernetes-listener.ts'
 
 export const MUTATIONS: readonly Mutation[] = [
   mutation(
@@ -169,6 +173,71 @@ export const MUTATIONS: readonly Mutation[] = [
     file: 'src/audit/event.ts',
     text: 'return text.length <= limit ? text : `${text.slice(0, limit)}… (${text.length} characters)`',
     becomes: 'return text.slice(0, Math.max(limit, text.length))',
+  }),
+  mutation('a stop is not told to those who send clients first', [ROLLING_RESTART], {
+    file: 'src/app.ts',
+    text: 'stopping = true\n      await sleep(limits.shutdownDelayMs)',
+    becomes: 'await sleep(limits.shutdownDelayMs)\n      stopping = true',
+  }),
+  mutation('a stop gives sessions no time', [ROLLING_RESTART], {
+    file: LISTENER,
+    text: '}, drainTimeoutMs)\n    await closed',
+    becomes: '}, 0)\n    await closed',
+  }),
+  mutation('a stop cuts requests under way over HTTP/2', [ROLLING_RESTART], {
+    file: LISTENER,
+    text: 'for (const session of this.#sessions) session.close()',
+    becomes: 'for (const session of this.#sessions) session.destroy()',
+  }),
+  mutation('a stop does not tell connections of HTTP/1.1 that they end', [ROLLING_RESTART], {
+    file: LISTENER,
+    text: 'if (this.#stopping) response.shouldKeepAlive = false',
+    becomes: '',
+  }),
+  mutation('a stop breaks watches off', [ROLLING_RESTART], {
+    file: 'src/gateway/forward.ts',
+    text: 'this.#finish(this.#statusCode)\n      this.#reply.end()\n    } else {',
+    becomes: 'this.#finish(this.#statusCode)\n      this.#reply.destroy()\n    } else {',
+  }),
+  mutation('a stop resets what it cuts off over HTTP/2', [LIFECYCLE], {
+    file: LISTENER,
+    text: "this.#endStreams('session')",
+    becomes: 'this.#gateway.streams.end(connectorStopping)',
+  }),
+  mutation('a stop promises over HTTP/2 to serve what it ignores', [LIFECYCLE], {
+    file: LISTENER,
+    text: 'const LAST_STREAM_SO_FAR = 0',
+    becomes: 'const LAST_STREAM_SO_FAR = 2 ** 31 - 1',
+  }),
+  mutation('a stop sends away who is just coming over HTTP/2', [LIFECYCLE], {
+    file: LISTENER,
+    text: "session.once('stream', () => {\n        announceEnd(session)\n      })",
+    becomes: 'announceEnd(session)',
+  }),
+  mutation('an upstream that is made anew ends what goes the old way', [ROTATION], {
+    file: 'src/upstream/upstream-client.ts',
+    text: 'this.#pool.retire()',
+    becomes: 'this.#pool.close()',
+  }),
+  mutation('an upstream is never made anew', [ROTATION], {
+    file: 'src/upstream/reloaded-upstream.ts',
+    text: 'if (this.#closed || files.digest === this.#files.digest)',
+    becomes: 'if (files.digest !== "")',
+  }),
+  mutation('a token file is read once', [ROTATION], {
+    file: 'src/upstream/token-file.ts',
+    text: 'this.rejected()\n    }, refreshMs)',
+    becomes: '}, refreshMs)',
+  }),
+  mutation('a new policy ends what it still allows', [ROTATION], {
+    file: 'src/gateway/gateway.ts',
+    text: "return decision.effect === 'allow' ? null : noLongerAllowed(decision.reason)",
+    becomes: 'return noLongerAllowed(decision.reason)',
+  }),
+  mutation('a listener goes on with its first certificate', [ROTATION], {
+    file: 'src/config/server-certificates.ts',
+    text: 'this.#server?.setSecureContext(this.#contextOptions(list[0]))\n    this.#list = list\n    this.#entries = entries\n    this.#byName = namesOf(entries)',
+    becomes: '',
   }),
 ]
 

@@ -31,8 +31,14 @@ const NOTICE_TIMEOUT_MS = 1_000
  * cannot send again what changes something, so that those that ask at all shall ask before.
  */
 const LAST_ANSWER_TIMEOUT_MS = 3_000
-/** In a GOAWAY: every request is still served that is on its way (RFC 9113 section 6.8). */
-const LAST_STREAM_ID = 2 ** 31 - 1
+/**
+ * In a GOAWAY: those requests are served that came so far. The highest id of all, which RFC 9113 section 6.8 asks for first,
+ * would be a promise that nghttp2 does not keep: it ignores what comes behind a GOAWAY of `goaway()`, so that the client would wait
+ * for it. Given the true id, clients send again at once what crossed it.
+ *
+ * @see nghttp2 lib/nghttp2_session.c, session_allow_incoming_new_stream; only nghttp2_submit_shutdown_notice, which Node lacks, differs
+ */
+const LAST_STREAM_SO_FAR = 0
 /** How long clients may take to read why their session ends, when the time to drain is over. */
 const FAREWELL_TIMEOUT_MS = 1_000
 /** How often slow requests are looked for, at the least. */
@@ -263,7 +269,12 @@ export class KubernetesListener {
 
   #session(session: ServerHttp2Session): void {
     this.#sessions.add(session)
-    if (this.#stopping) announceEnd(session)
+    // What the connection was opened for is still served.
+    if (this.#stopping) {
+      session.once('stream', () => {
+        announceEnd(session)
+      })
+    }
     let open = 0
     // Counted from the last request, not the last frame: pings, or a head that never ends, do not keep a session.
     const idle = setTimeout(() => {
@@ -290,7 +301,7 @@ export class KubernetesListener {
  */
 function announceEnd(session: ServerHttp2Session): void {
   if (session.destroyed) return
-  session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID, Buffer.from(connectorStopping().message))
+  session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_SO_FAR, Buffer.from(connectorStopping().message))
 }
 
 /** What node takes for the HTTP/1.1 side of such a server, though its types do not say so. */

@@ -1,94 +1,90 @@
-import { rename, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { once } from 'node:events'
+import { connect } from 'node:tls'
 import { expect, it, onTestFinished } from 'vitest'
-import { stringify } from 'yaml'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
-import type { StagedApiServer } from '../support/staged-api-server.ts'
-import { startStagedConnector } from '../support/staged-connector.ts'
+import { answerLoad } from '../support/load-answers.ts'
+import { renderFigures } from '../support/load-figures.ts'
+import {
+  ROTATED_SOCKETS,
+  credentialsSeen,
+  listenerFiles,
+  renderKubeconfig,
+  startRotatedConnector,
+} from '../support/rotated-connector.ts'
 import { STAGED_POLICY } from '../support/staged-gateway.ts'
-import { answerLoad, renderFigures, startLoad } from '../support/steady-load.ts'
+import { startLoad } from '../support/steady-load.ts'
 
-const SOON = { timeout: 10_000 }
-const TEST_TIMEOUT_MS = 60_000
-
-function kubeconfig(server: string, authority: string, token: string): string {
-  return stringify({
-    'current-context': 'a',
-    contexts: [{ name: 'a', context: { cluster: 'a', user: 'a' } }],
-    clusters: [
-      { name: 'a', cluster: { server, 'certificate-authority-data': Buffer.from(authority).toString('base64') } },
-    ],
-    users: [{ name: 'a', user: { token } }],
-  })
-}
-
-function authorizations({ seen }: StagedApiServer): Set<string | undefined> {
-  return new Set(seen.map(({ rawHeaders }) => rawHeaders[rawHeaders.indexOf('Authorization') + 1]))
-}
+const SOON = { timeout: 30_000 }
+const TEST_TIMEOUT_MS = 180_000
+const WATCHES = 50
+const SESSIONS = 10
 
 it(
   'of certificates, authorities, tokens, kubeconfigs and policies drops nothing of 100 requests a second, 50 watches and 10 sessions',
   async ({ annotate }) => {
-    const connector = await startStagedConnector({
-      async prepare(directory, { url, certificateAuthority }) {
-        await writeFile(join(directory, 'ca.crt'), certificateAuthority)
-        await writeFile(join(directory, 'kubeconfig'), kubeconfig(url, certificateAuthority, 'first-of-kubeconfig'))
-      },
-      adjust(document) {
-        const [production] = document.sockets
-        const server = production?.upstream.server
-        if (production === undefined || server === undefined) throw new Error('the staged document has no server')
-        const first = { ...production, upstream: { server: { ...server, certificateAuthority: 'ca.crt' } } }
-        return { ...document, sockets: [first, { name: 'second', upstream: { kubeconfig: { path: 'kubeconfig' } } }] }
-      },
-    })
+    const { connector, listeners, listener, serviceAccount, kubeconfig, policies } = await startRotatedConnector()
     onTestFinished(() => connector.stop())
-    const { apiServer, directory } = connector
-    const { url, certificateAuthority: before } = apiServer
-    onTestFinished(answerLoad(apiServer))
-    const listeners = createCertificateAuthority('listeners')
-    const load = startLoad({
-      ...{ port: connector.port, token: connector.token },
-      certificateAuthority: connector.certificateAuthority + listeners.certificate,
-      ...{ sockets: ['production', 'second'], requestsPerSecond: 100, watches: 50, sessions: 10 },
+    const { apiServer, port, token } = connector
+    const { url, certificateAuthority: first } = apiServer
+    const answers = answerLoad(apiServer)
+    onTestFinished(() => {
+      answers.stop()
     })
-    onTestFinished(() => load.stop())
+    const nextListeners = createCertificateAuthority('the next of the listeners')
+    const nextListener = listenerFiles(nextListeners)
+    const next = createCertificateAuthority('the next of the API server')
+    const nextServer = next.issueServer()
+    const load = startLoad({
+      ...{ port, token, certificateAuthority: listeners.certificate + nextListeners.certificate },
+      ...{ sockets: ROTATED_SOCKETS, requestsPerSecond: 100, maxUnderWay: 20, watches: WATCHES, sessions: SESSIONS },
+    })
+    onTestFinished(async () => {
+      await load.stop()
+    })
     await load.steady
     const told = (name: string): number => connector.log().split(`"msg":"${name}"`).length - 1
-    const replace = async (name: string, text: string): Promise<void> => {
-      await writeFile(join(directory, `${name}.new`), text)
-      await rename(join(directory, `${name}.new`), join(directory, name))
-    }
 
-    const leaf = listeners.issueServer()
-    await replace('tls.key', leaf.key)
-    await replace('tls.crt', leaf.cert + listeners.certificate)
-    await replace('policy.yaml', STAGED_POLICY.replace('services/proxy', 'services/status'))
-    await replace('token', 'second-of-production')
+    const untilSeen = async (...tokens: string[]): Promise<void> => {
+      for (const each of tokens) await expect.poll(() => credentialsSeen(apiServer), SOON).toContain(`Bearer ${each}`)
+    }
+    const both = first + next.certificate
+    await listener.replace(nextListener)
+    await policies.replace({ 'developers.yaml': STAGED_POLICY.replace('services/proxy', 'services/status') })
+    await serviceAccount.replace({ 'ca.crt': first, token: 'second' })
+    await kubeconfig.replace({ config: renderKubeconfig(url, first, 'second-of-kubeconfig') })
+    await untilSeen('second', 'second-of-kubeconfig')
+    await expect.poll(() => told('upstream.reloaded'), SOON).toBe(1)
+
+    await serviceAccount.replace({ 'ca.crt': both, token: 'token-of-both' })
+    await kubeconfig.replace({ config: renderKubeconfig(url, both, 'kubeconfig-of-both') })
+    await expect.poll(() => told('upstream.reloaded'), SOON).toBe(3)
+    apiServer.server.setSecureContext(nextServer)
+    await serviceAccount.replace({ 'ca.crt': next.certificate, token: 'token-of-next' })
+    await kubeconfig.replace({ config: renderKubeconfig(url, next.certificate, 'kubeconfig-of-next') })
+    await expect.poll(() => told('upstream.reloaded'), SOON).toBe(5)
     await expect.poll(() => told('certificate.replaced'), SOON).toBe(2)
     await expect.poll(() => told('policy.replaced'), SOON).toBe(1)
+    await untilSeen('token-of-next', 'kubeconfig-of-next')
+    const visitor = connect({ host: '127.0.0.1', port, ca: nextListeners.certificate })
+    await once(visitor, 'secureConnect')
+    visitor.destroy()
 
-    const next = createCertificateAuthority('the next of the API server')
-    await replace('ca.crt', before + next.certificate)
-    await replace('kubeconfig', kubeconfig(url, before + next.certificate, 'second-of-kubeconfig'))
-    await expect.poll(() => told('upstream.reloaded'), SOON).toBe(2)
-    apiServer.server.setSecureContext(next.issueServer())
-    await replace('ca.crt', next.certificate)
-    await replace('kubeconfig', kubeconfig(url, next.certificate, 'third-of-kubeconfig'))
-    await expect.poll(() => told('upstream.reloaded'), SOON).toBe(4)
-    for (const token of ['second-of-production', 'third-of-kubeconfig'])
-      await expect.poll(() => authorizations(apiServer), SOON).toContain(`Bearer ${token}`)
-    const requests = load.figures.requests
-    const echoes = load.figures.sessions.echoes
-    await expect.poll(() => load.figures.requests, SOON).toBeGreaterThan(requests + 100)
-    await expect.poll(() => load.figures.sessions.echoes, SOON).toBeGreaterThan(echoes + 20)
-    await load.stop()
+    const before = await load.figures()
+    await expect
+      .poll(async () => {
+        const { answers: answered, sessions } = await load.figures()
+        return answered.length > before.answers.length + 100 && sessions.echoes > before.sessions.echoes + 20
+      }, SOON)
+      .toBe(true)
+    const endedAtMs = Date.now()
+    const figures = await load.stop()
+    await annotate(renderFigures(figures, endedAtMs))
 
-    const { figures } = load
-    await annotate(renderFigures(figures))
     expect(figures.failures).toEqual([])
-    expect(figures.watches).toMatchObject({ opened: 50, endedCleanly: 0, brokenOff: [] })
-    expect(figures.sessions).toMatchObject({ opened: 10, lost: 0, endings: [] })
+    expect(figures.retried).toBe(0)
+    expect(answers.created).toEqual(new Map(figures.created.map((name) => [name, 1])))
+    expect(figures.watches).toMatchObject({ opened: WATCHES, endedCleanly: 0, brokenOff: [], lost: 0 })
+    expect(figures.sessions).toMatchObject({ opened: SESSIONS, endings: [], lost: 0 })
     expect(connector.log()).not.toMatch(/refused|request\.failed/)
   },
   TEST_TIMEOUT_MS,

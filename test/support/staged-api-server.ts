@@ -5,6 +5,9 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 
+/** Where a connector asks what it may do. */
+const RULES_REVIEW = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews'
+
 interface SeenRequest {
   readonly method: string
   readonly target: string
@@ -13,8 +16,8 @@ interface SeenRequest {
 }
 
 /**
- * An API server over TLS that answers as a test says and remembers all that it saw, the probes of `/readyz` left out. For faults; what an honest one
- * does, the sandbox's control plane shows.
+ * An API server over TLS that answers as a test says and remembers all that it saw, the connector's own questions left
+ * out. For faults; what an honest one does, the sandbox's control plane shows.
  */
 export interface StagedApiServer {
   readonly url: string
@@ -24,6 +27,8 @@ export interface StagedApiServer {
   readonly token: string
   readonly server: Server
   readonly seen: SeenRequest[]
+  /** The connector's own rights as it is told of them; null does not tell. */
+  ownRules: readonly object[] | null
   readonly openConnections: number
   /** Requests whose answer is not over. */
   readonly openRequests: number
@@ -44,6 +49,7 @@ export async function startStagedApiServer(): Promise<StagedApiServer> {
     token: 'token-of-the-connector',
     server,
     seen: [],
+    ownRules: null,
     get openConnections() {
       return connections.size
     },
@@ -73,6 +79,12 @@ export async function startStagedApiServer(): Promise<StagedApiServer> {
   server.on('request', (request: IncomingMessage, response: ServerResponse) => {
     if (request.url === '/readyz') {
       response.end('ok')
+      return
+    }
+    if (request.url === RULES_REVIEW) {
+      if (staged.ownRules === null) response.writeHead(404).end()
+      else
+        response.writeHead(201).end(JSON.stringify({ status: { resourceRules: staged.ownRules, incomplete: false } }))
       return
     }
     remember(request)
