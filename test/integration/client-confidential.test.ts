@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { startIdentityProvider, type IdentityProvider } from '../../sandbox/identity-provider.ts'
 import {
@@ -14,6 +14,7 @@ import { people } from '../../sandbox/identity-provider/people.ts'
 import { portalDirectory, readLogin, type CachedLogin, type Login } from '../../src/client/login-cache.ts'
 import { loginPath, saveLogin } from '../../src/client/login-cache-writer.ts'
 import { redirectURIOf } from '../../src/identity/authorization-server.ts'
+import { nextSecond } from '../support/next-second.ts'
 import { startPortal, type StartedPortal } from '../support/portal.ts'
 import { createLaptop, type CommandResult, type Laptop } from '../support/postern-command.ts'
 
@@ -147,6 +148,7 @@ describe.each(['client_secret_basic', 'client_secret_post'] as const)('a client 
   })
 
   test('a login from the first sign-in over a renewal to the sign-out, and no secret on the laptop', async () => {
+    onTestFinished(nextSecond)
     const before = { ...provider.counts }
     const login = await logIn()
     expect(login).toMatchObject({ exitCode: 0 })
@@ -278,6 +280,7 @@ test('an issuer that is down is told in one line, and a login is not lost by it'
 })
 
 test('a revoked refresh token ends the login', async () => {
+  onTestFinished(nextSecond)
   expect(await logIn()).toMatchObject({ exitCode: 0 })
   const { login } = cached()
   await laptop.run(['client', 'logout'])

@@ -1,9 +1,10 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
 import { loginPath, saveLogin } from '../../src/client/login-cache-writer.ts'
 import type { PortalSocket } from '../../src/portal/sockets.ts'
+import { nextSecond } from '../support/next-second.ts'
 import { startPortal, type StartedPortal } from '../support/portal.ts'
 import { runAtTerminal } from '../support/person-at-terminal.ts'
 import { createLaptop, type CommandResult, type Laptop } from '../support/postern-command.ts'
@@ -209,6 +210,7 @@ test('the sockets are listed for people and for programs', async () => {
 })
 
 test('signing out ends the logins with all issuers, or with the one that is named', async () => {
+  onTestFinished(nextSecond)
   const logout = (...args: string[]): Promise<CommandResult> => laptop.run(['client', 'logout', ...args])
   const other = 'https://other.example.com'
   await keepLogin({}, laptop.cacheDirectory, other)
@@ -232,7 +234,7 @@ describe.skipIf(process.platform !== 'linux')('a person at a terminal', () => {
         [QUESTION, '2'],
       ],
     )
-    expect(exitCode).toBe(0)
+    expect(exitCode, shown).toBe(0)
     expect(shown).toContain('1  production  (read)\n  2  staging  (read)\n')
     expect(contexts()).toEqual(['staging'])
   })

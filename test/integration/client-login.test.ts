@@ -1,6 +1,6 @@
 import { chmodSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { startIdentityProvider, type IdentityProvider } from '../../sandbox/identity-provider.ts'
 import { signIn } from '../../sandbox/identity-provider/browser.ts'
 import { people } from '../../sandbox/identity-provider/people.ts'
@@ -8,6 +8,7 @@ import { portalDirectory, readLogin, type CachedLogin, type Login } from '../../
 import { saveLogin } from '../../src/client/login-cache-writer.ts'
 import { connectPortal } from '../../src/client/portal.ts'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
+import { nextSecond } from '../support/next-second.ts'
 import { startPortal, type StartedPortal } from '../support/portal.ts'
 import { createLaptop, type CommandResult, type Laptop } from '../support/postern-command.ts'
 
@@ -81,6 +82,7 @@ const expire = (): void => {
 }
 
 test('a login from the first sign-in to the sign-out, seen through what is printed', async () => {
+  onTestFinished(nextSecond)
   const refused = await token()
   expect(refused).toEqual({
     exitCode: 1,
@@ -300,6 +302,7 @@ test('the page to sign out at the issuer is shown when asked for, and names no t
 })
 
 test('signing out works while the issuer is down, and says what is left', async () => {
+  onTestFinished(nextSecond)
   await logIn()
   provider.setDown(true)
   const { exitCode, stderr } = await laptop.run(['client', 'logout'])
