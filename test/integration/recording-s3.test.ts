@@ -1,4 +1,5 @@
 import { generateKeyPairSync } from 'node:crypto'
+import { EventEmitter, once } from 'node:events'
 import { access, appendFile, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -89,14 +90,15 @@ async function record(
   text = `${header}[1,"o","said"]\n`,
 ): Promise<[RecordingManifest, string]> {
   const manifest = newManifest()
+  const disk = new EventEmitter()
   const writer = await store.create(
     manifest,
     (error) => problems.push(error.message),
-    () => undefined,
+    () => disk.emit('drain'),
   )
   for (let at = 0; at < text.length; at += mebibyte) {
-    writer.append(text.slice(at, at + mebibyte))
-    await new Promise((resolve) => setTimeout(resolve, 1))
+    const drained = once(disk, 'drain')
+    if (!writer.append(text.slice(at, at + mebibyte))) await drained
   }
   return [manifest, await writer.finish(finishedManifest(manifest))]
 }
