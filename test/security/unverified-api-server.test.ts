@@ -72,6 +72,7 @@ test.each([
 })
 
 test('no environment variable switches it off', async () => {
+  // What Node itself obeys; it is put back below.
   const before = process.env['NODE_TLS_REJECT_UNAUTHORIZED']
   process.env['NODE_TLS_REJECT_UNAUTHORIZED'] = '0'
   try {
