@@ -16,7 +16,7 @@ import { textOf } from '../support/recordings.ts'
 const program = fileURLToPath(new URL('../support/recording-sessions.ts', import.meta.url))
 const sessions = 50
 /** What each line holds beside the time: long enough that no ciphertext holds it by chance. */
-const said = 'é'.repeat(100)
+const phrase = 'é'.repeat(100)
 
 let directory: string
 
@@ -98,12 +98,12 @@ describe('a connector that is killed while it records 50 sessions', () => {
       const { id } = manifest.session
       const onDisk = await textOf(await store.read(id))
       expect(onDisk.slice(0, onDisk.indexOf('\n'))).toMatch(/^[\w-]+(?:\.[\w-]+){4}$/)
-      expect(onDisk.includes(said)).toBe(false)
+      expect(onDisk.includes(phrase)).toBe(false)
       expect(String(await store.manifestBytes(id))).not.toContain('secret')
       const stored = await store.read(id)
       if (stored === null) throw new Error('it is not there')
       const cast = await textOf(decryptRecording(stored, manifest, key))
-      expect(cast.includes(said)).toBe(true)
+      expect(cast.includes(phrase)).toBe(true)
       expect(killedAtMs - lastSaidAtMs(cast)).toBeLessThan(1000)
       expect(await verifyRecording(store, id, null)).toMatchObject({ verdict: 'incomplete' })
     }
