@@ -16,11 +16,13 @@ export interface CallerFlags {
 /** @throws ClientError `BadArgument` for a flag that says nothing. */
 export function toCaller(flags: CallerFlags, source: PolicySource): Caller {
   if (isIP(flags.sourceIp) === 0) throw mistake(`--source-ip ${flags.sourceIp} is not an address`)
+  const socket = flags.socket ?? usualSocket(source)
   return {
     subject: { username: flags.user, uid: '', groups: flags.group, extra: toExtra(flags.extra) },
-    socket: flags.socket ?? usualSocket(source),
+    socket,
     sourceIP: flags.sourceIp,
     atMs: toMoment(flags.at),
+    forwardAs: source.forwardAs(socket),
   }
 }
 

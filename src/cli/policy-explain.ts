@@ -4,8 +4,9 @@ import { askedRequest } from '../policy/asked-request.ts'
 import type { AskedRequest } from '../policy/asked-request.ts'
 import type { Decision } from '../policy/authorizer.ts'
 import { cached } from '../policy/decision-cache.ts'
+import { describeRequest } from '../policy/describe-request.ts'
 import { explainRequest } from '../policy/explain.ts'
-import type { Explained } from '../policy/explain.ts'
+import type { Check, Explained } from '../policy/explain.ts'
 import { explanation } from '../policy/explanation.ts'
 import { WordsError } from '../policy/kubectl-words.ts'
 import { missingRule } from '../policy/missing-rule.ts'
@@ -37,10 +38,12 @@ export async function runPolicyExplain(words: readonly string[], flags: PolicyEx
   }
   const asked = parse(flags.namespace === undefined ? words : ['--namespace', flags.namespace, ...words])
   if (asked === null) return EXIT.ok
-  const [main, ...also] = [asked.requestInfo, ...asked.also].map((info) => explainRequest(authorizer, caller, info))
-  if (main === undefined) return EXIT.ok
-  if (flags.output === 'json') printJSON(explanation(main.requestInfo, main.decision))
-  else print(main, also)
+  const explained = explainRequest(authorizer, caller, asked)
+  if (flags.output === 'json') printJSON(explanation(explained))
+  else {
+    const besides = asked.also.map((requestInfo) => explainRequest(authorizer, caller, { requestInfo, headers: [] }))
+    print(explained, besides)
+  }
   return EXIT.ok
 
   /** Null for a request line that is refused, which is told. */
@@ -57,27 +60,25 @@ export async function runPolicyExplain(words: readonly string[], flags: PolicyEx
   }
 }
 
-function print({ requestInfo, decision }: Explained, also: readonly Explained[]): void {
-  printLine(`request:  ${describe({ requestInfo, decision })}`)
-  printLine(`decision: ${verdict(decision)}`)
+function print({ requestInfo, decision, additional, lacking }: Explained, besides: readonly Check[]): void {
+  printLine(`request:  ${describeRequest(requestInfo)}`)
+  printLine(
+    `decision: ${lacking === null ? verdict(decision) : `denied, since it needs ${describeRequest(lacking.requestInfo)} too`}`,
+  )
   for (const { rule, location, missing } of decision.nearest) {
     printLine(`nearest:  ${rule} (${location}) lacks ${missing.join(' and ')}`)
   }
-  const missing = decision.effect === 'no-opinion' ? missingRule(requestInfo) : ''
+  const missing = decision.effect === 'no-opinion' ? missingRule((lacking ?? { requestInfo }).requestInfo) : ''
   if (missing !== '') printLine(`missing:  ${missing}`)
-  for (const other of also) printLine(`besides:  kubectl asks ${describe(other)}: ${verdict(other.decision)}`)
+  for (const check of additional) printLine(`needs:    ${describeCheck(check)}`)
+  for (const check of besides) printLine(`besides:  kubectl asks ${describeCheck(check)}`)
   printLine(`revision: ${decision.policyRevision}`)
+}
+
+function describeCheck({ requestInfo, decision }: Check): string {
+  return `${describeRequest(requestInfo)}: ${verdict(decision)}`
 }
 
 function verdict({ effect, rule, location, reason }: Decision): string {
   return rule === '' ? `denied, ${reason}` : `${effect === 'allow' ? 'allowed' : 'denied'} by ${rule} (${location})`
-}
-
-function describe({ requestInfo: info }: Explained): string {
-  const verb = info.verb === '' ? '(no verb)' : info.verb
-  if (!info.isResourceRequest) return `${verb} ${info.path}`
-  const group = info.apiGroup === '' ? '' : `.${info.apiGroup}`
-  const subresource = info.subresource === '' ? '' : `/${info.subresource}`
-  const name = info.name === '' ? '' : ` ${info.name}`
-  return `${verb} ${info.resource}${group}${subresource}${name}${info.namespace === '' ? '' : ` in ${info.namespace}`}`
 }

@@ -5,6 +5,7 @@ import { loadPolicyFiles, policyFilePattern } from '../config/policy-files.ts'
 import type { PolicyFilePattern } from '../config/policy-files.ts'
 import { anchorPath, ownSurroundings } from '../config/surroundings.ts'
 import { DocumentError } from '../document/document.ts'
+import type { ForwardAs } from '../kube/impersonation.ts'
 import { policyManifestReader } from '../policy/policy-manifests.ts'
 import type { PolicySet } from '../policy/policy-set.ts'
 
@@ -19,6 +20,8 @@ export interface PolicySource {
   readonly set: PolicySet
   /** Names of the connector's sockets; null when there is no connector document, or it has mistakes. */
   readonly sockets: readonly string[] | null
+  /** What a socket does, by its name; that of the default for one that is not known. */
+  readonly forwardAs: (socket: string) => ForwardAs
   /** Empty when none is known. */
   readonly defaultSocket: string
 }
@@ -34,7 +37,7 @@ export async function readPolicies(paths: readonly string[], config?: string): P
   for (const path of paths) patterns.push(await patternOf(path))
   if (config === undefined) {
     const set = await loadPolicyFiles([], { patterns, read: policyManifestReader(null) })
-    return { set, sockets: null, defaultSocket: '' }
+    return { set, sockets: null, forwardAs: () => 'connector', defaultSocket: '' }
   }
   const connector = await inspectConnectorConfig(config)
   if (connector.policies.length === 0 && connector.mistakes.length > 0) throw new DocumentError(connector.mistakes)
@@ -46,6 +49,7 @@ export async function readPolicies(paths: readonly string[], config?: string): P
       read: policyManifestReader(connector.config?.policyObjects?.socket ?? null),
     }),
     sockets,
+    forwardAs: (socket) => (connector.forwardingAsSubject.includes(socket) ? 'subject' : 'connector'),
     defaultSocket: connector.config?.defaultSocket ?? onlySocket,
   }
 }

@@ -10,8 +10,8 @@ export interface PolicyTestFlags extends PolicySourceFlags, OutputFlags {}
 /** Runs the tests that policies have; fails when one does, and when there is none. */
 export async function runPolicyTest(files: readonly string[], flags: PolicyTestFlags): Promise<ExitCode> {
   requirePolicies(files, flags)
-  const { set } = await readPolicies([...files, ...flags.policy], flags.config)
-  const { results, untested } = runPolicyTests(set)
+  const { set, forwardAs } = await readPolicies([...files, ...flags.policy], flags.config)
+  const { results, untested } = runPolicyTests(set, forwardAs)
   const failed = results.filter(({ passed }) => !passed)
   if (flags.output === 'json') {
     const tests = results.map(({ decision, ...result }) => ({

@@ -6,6 +6,7 @@ import type { Secret, SecretText } from '../document/secret.ts'
 import type { ClientCertificatesOptions } from '../identity/client-certificates.ts'
 import type { IssuerOptions } from '../identity/issuer-options.ts'
 import type { ServiceAccountsOptions } from '../identity/service-accounts.ts'
+import type { ForwardAs } from '../kube/impersonation.ts'
 import type { EksOptions } from '../upstream/eks/eks-options.ts'
 import type { Text } from '../upstream/endpoint.ts'
 import type { CertificateFilesList } from './certificate-files.ts'
@@ -92,7 +93,7 @@ export interface SocketConfig {
   readonly name: string
   readonly hosts: readonly string[]
   readonly upstream: UpstreamConfig
-  readonly forwardAs: 'connector' | 'subject'
+  readonly forwardAs: ForwardAs
   readonly recording: { readonly sessions: 'required' | 'best-effort' | 'off'; readonly input: boolean }
 }
 

@@ -21,6 +21,8 @@ export interface InspectedConnector {
   readonly config: ConnectorConfig | null
   /** Where policies are, known also when something else is wrong. Patterns that match nothing are left out. */
   readonly policies: readonly PolicyFilePattern[]
+  /** Names of the sockets with `forwardAs: subject`, known also when something else is wrong. */
+  readonly forwardingAsSubject: readonly string[]
 }
 
 /**
@@ -51,6 +53,7 @@ export async function inspectConnectorConfig(
       mistakes: [unreadable(path, error instanceof Error ? error.message : String(error))],
       config: null,
       policies: [],
+      forwardingAsSubject: [],
     }
   }
   const document = inspectDocument(connectorSchema, text, path)
@@ -64,5 +67,8 @@ export async function inspectConnectorConfig(
     document.value === null || mistakes.length > 0
       ? null
       : deepFreeze(completeConfig(document.value, files, surroundings))
-  return { mistakes, config, policies }
+  const forwardingAsSubject = (sound.sockets ?? []).flatMap((socket) =>
+    socket?.name !== undefined && socket.forwardAs === 'subject' ? [socket.name] : [],
+  )
+  return { mistakes, config, policies, forwardingAsSubject }
 }

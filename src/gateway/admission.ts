@@ -1,6 +1,6 @@
 import type { Authentication, Authenticator } from '../identity/authenticator.ts'
 import { forbidden } from '../kube/forbidden.ts'
-import { creationChecks, escalationChecks, policyChecks } from '../kube/additional-checks.ts'
+import { additionalChecks } from '../kube/additional-checks.ts'
 import { parseAssumedIdentity } from '../kube/assumed-identity.ts'
 import { parseRequest } from '../kube/parsed-request.ts'
 import { headerValues } from '../kube/raw-headers.ts'
@@ -65,12 +65,9 @@ function assume(authenticated: Authenticated, authorizer: Authorizer): Authentic
 function authorize(authenticated: Authenticated, authorizer: Authorizer): Authorized {
   const { infoToAuthorize, headers, socket } = authenticated
   const decision = requireAllowed(authenticated, infoToAuthorize, authorizer)
-  const further = [
-    ...creationChecks(infoToAuthorize, headers),
-    ...policyChecks(infoToAuthorize),
-    ...(socket.forwardAs === 'connector' ? escalationChecks(infoToAuthorize) : []),
-  ]
-  for (const check of further) requireAllowed(authenticated, check, authorizer)
+  for (const check of additionalChecks(infoToAuthorize, headers, socket.forwardAs)) {
+    requireAllowed(authenticated, check, authorizer)
+  }
   authenticated.audit.decided(decision)
   return Authorized.from(authenticated, decision)
 }

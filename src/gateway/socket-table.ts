@@ -1,3 +1,4 @@
+import type { ForwardAs } from '../kube/impersonation.ts'
 import { StatusError, badRequest, failure } from '../kube/status.ts'
 import type { Upstream } from '../upstream/upstream.ts'
 
@@ -7,8 +8,7 @@ export interface Socket {
   /** Host names, lower-case and without port, that mean this socket. */
   readonly hosts: readonly string[]
   readonly upstream: Upstream
-  /** Whose identity the API server sees: the connector's, or the subject's through `Impersonate-*`. */
-  readonly forwardAs: 'connector' | 'subject'
+  readonly forwardAs: ForwardAs
   /** Whether sessions are recorded, where the rules leave it open. */
   readonly recordSessions: 'required' | 'best-effort' | 'off'
   /** Whether what is typed in them is recorded too. */

@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest'
-import { creationChecks, escalationChecks, policyChecks } from './additional-checks.ts'
+import { additionalChecks } from './additional-checks.ts'
+import type { ForwardAs } from './impersonation.ts'
 import { parseRequest } from './parsed-request.ts'
 
-const asked = (method: string, target: string, contentType = '') => {
+const asked = (method: string, target: string, contentType = '', forwardAs: ForwardAs = 'connector') => {
   const { requestInfo } = parseRequest(method, target)
   const headers = contentType === '' ? [] : ['Content-Type', contentType]
-  return [...creationChecks(requestInfo, headers), ...policyChecks(requestInfo), ...escalationChecks(requestInfo)].map(
-    ({ verb, resource, subresource, namespace, name }) =>
-      [verb, subresource === '' ? resource : `${resource}/${subresource}`, namespace, name]
-        .filter((part) => part !== '')
-        .join(' '),
+  return additionalChecks(requestInfo, headers, forwardAs).map(({ verb, resource, subresource, namespace, name }) =>
+    [verb, subresource === '' ? resource : `${resource}/${subresource}`, namespace, name]
+      .filter((part) => part !== '')
+      .join(' '),
   )
 }
 
@@ -67,5 +67,13 @@ describe('a request that may hand out rights', () => {
     ['POST', `/apis/example.com/v1/clusterposternpolicies`, []],
   ])('%s %s needs %j', (method, target, expected) => {
     expect(asked(method, target)).toEqual(expected)
+  })
+
+  it('is left to Kubernetes where that sees the subject, but for policies, of which it knows nothing', () => {
+    const own = (method: string, target: string) => asked(method, target, '', 'subject')
+    expect(own('POST', `${RBAC}/clusterroles`)).toEqual([])
+    expect(own('PUT', `${RBAC}/namespaces/shop/roles/r`)).toEqual(['create roles shop r'])
+    expect(own('PUT', `${CERTIFICATES}/certificatesigningrequests/c/approval`)).toEqual([])
+    expect(own('POST', `${POSTERN}/clusterposternpolicies`)).toEqual(['escalate clusterposternpolicies'])
   })
 })

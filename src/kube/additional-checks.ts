@@ -1,3 +1,4 @@
+import type { ForwardAs } from './impersonation.ts'
 import { headerValues, type RawHeaders } from './raw-headers.ts'
 import type { RequestInfo } from './request-info.ts'
 
@@ -26,7 +27,24 @@ const SIGNER_VERBS: ReadonlyMap<string, string> = new Map([
 const POLICY_GROUP = 'postern.dev'
 const POLICY_RESOURCES: ReadonlySet<string> = new Set(['clusterposternpolicies', 'posternpolicies'])
 const WRITES: ReadonlySet<string> = new Set(['create', 'update', 'patch'])
+const CHANGES: ReadonlySet<string> = new Set([...WRITES, 'delete', 'deletecollection'])
+const NOTHING: readonly RequestInfo[] = []
 const APPLY_PATCH = /^application\/apply-patch\+(?:yaml|cbor)\s*(?:;|$)/i
+
+/**
+ * What has to be allowed beside the request itself, as {@link creationChecks}, {@link policyChecks} and
+ * {@link escalationChecks} say. Most requests need nothing.
+ *
+ * @param info as it is authorized.
+ */
+export function additionalChecks(info: RequestInfo, headers: RawHeaders, forwardAs: ForwardAs): readonly RequestInfo[] {
+  if (!info.isResourceRequest || !CHANGES.has(info.verb)) return NOTHING
+  return [
+    ...creationChecks(info, headers),
+    ...policyChecks(info),
+    ...(forwardAs === 'connector' ? escalationChecks(info) : NOTHING),
+  ]
+}
 
 /**
  * What kube-apiserver asks of its authorizer beside the request itself, because the request may make an object: `create`,
@@ -37,13 +55,13 @@ const APPLY_PATCH = /^application\/apply-patch\+(?:yaml|cbor)\s*(?:;|$)/i
  *
  * @see k8s.io/apiserver `pkg/endpoints/handlers/patch.go` and `update.go`, withAuthorization (v0.36)
  */
-export function creationChecks(info: RequestInfo, headers: RawHeaders): readonly RequestInfo[] {
-  if (!info.isResourceRequest || info.subresource !== '') return []
+function creationChecks(info: RequestInfo, headers: RawHeaders): readonly RequestInfo[] {
+  if (info.subresource !== '') return NOTHING
   const creates =
     info.verb === 'patch'
       ? headerValues(headers, 'content-type').some((contentType) => APPLY_PATCH.test(contentType.trim()))
       : info.verb === 'update' && CREATED_BY_UPDATE.get(info.apiGroup)?.includes(info.resource) === true
-  return creates ? [{ ...info, verb: 'create' }] : []
+  return creates ? [{ ...info, verb: 'create' }] : NOTHING
 }
 
 /**
@@ -62,26 +80,25 @@ export function creationChecks(info: RequestInfo, headers: RawHeaders): readonly
  * `plugin/pkg/admission/certificates`, `pkg/registry/certificates/podcertificaterequest/strategy.go`,
  * `pkg/controller/certificates/approver/sarapprove.go` (v1.36)
  */
-export function escalationChecks(info: RequestInfo): readonly RequestInfo[] {
-  if (!info.isResourceRequest || !WRITES.has(info.verb)) return []
+function escalationChecks(info: RequestInfo): readonly RequestInfo[] {
+  if (!WRITES.has(info.verb)) return NOTHING
   if (info.apiGroup === RBAC_GROUP) return rbacChecks(info)
-  return info.apiGroup === CERTIFICATES_GROUP ? certificateChecks(info) : []
+  return info.apiGroup === CERTIFICATES_GROUP ? certificateChecks(info) : NOTHING
 }
 
 /**
  * What is asked so that nobody hands out more by a policy object than they have: `escalate` of the same, for a write of
  * one or its removal, since a rule may deny. Kubernetes knows nothing of it, so it is asked whoever Kubernetes sees.
  */
-export function policyChecks(info: RequestInfo): readonly RequestInfo[] {
-  if (!info.isResourceRequest || info.apiGroup !== POLICY_GROUP || info.subresource !== '') return []
-  const changes = WRITES.has(info.verb) || info.verb === 'delete' || info.verb === 'deletecollection'
-  return changes && POLICY_RESOURCES.has(info.resource) ? [{ ...info, verb: 'escalate' }] : []
+function policyChecks(info: RequestInfo): readonly RequestInfo[] {
+  if (info.apiGroup !== POLICY_GROUP || info.subresource !== '') return NOTHING
+  return POLICY_RESOURCES.has(info.resource) ? [{ ...info, verb: 'escalate' }] : NOTHING
 }
 
 function rbacChecks(info: RequestInfo): readonly RequestInfo[] {
-  if (info.subresource !== '') return []
+  if (info.subresource !== '') return NOTHING
   if (info.resource === 'roles' || info.resource === 'clusterroles') return [{ ...info, verb: 'escalate' }]
-  if (info.resource !== 'rolebindings' && info.resource !== 'clusterrolebindings') return []
+  if (info.resource !== 'rolebindings' && info.resource !== 'clusterrolebindings') return NOTHING
   return [onAny(info, 'bind', 'clusterroles')]
 }
 
@@ -91,7 +108,7 @@ function certificateChecks(info: RequestInfo): readonly RequestInfo[] {
   if (verb !== undefined) return [onAny(info, verb, 'signers')]
   // A patch may be an apply, which creates; an update of these never does.
   const requestsSigning = what === 'certificatesigningrequests' && info.verb !== 'update'
-  return requestsSigning ? [onAny(info, 'create', 'certificatesigningrequests', 'nodeclient')] : []
+  return requestsSigning ? [onAny(info, 'create', 'certificatesigningrequests', 'nodeclient')] : NOTHING
 }
 
 /** The same group's, at the cluster scope, without a name: no rule that is limited to names allows it. */

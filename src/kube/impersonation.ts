@@ -2,6 +2,9 @@ import { excerpt } from './quote.ts'
 import { StatusError, failure } from './status.ts'
 import type { Subject } from './subject.ts'
 
+/** Whose identity the API server sees: the connector's, or the subject's through `Impersonate-*`. */
+export type ForwardAs = 'connector' | 'subject'
+
 /** Most bytes of all impersonation headers of a request, names and values. Kubernetes takes 1 MiB of headers. */
 export const MAX_IMPERSONATION_BYTES = 256 * 1024
 

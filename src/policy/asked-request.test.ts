@@ -1,25 +1,9 @@
 import { describe, expect, test } from 'vitest'
-import type { RequestInfo } from '../kube/request-info.ts'
 import { StatusError } from '../kube/status.ts'
 import { parseRequest } from '../kube/parsed-request.ts'
 import { askedRequest } from './asked-request.ts'
+import { describeRequest } from './describe-request.ts'
 import { WordsError, splitWords } from './kubectl-words.ts'
-
-/** `VERB RESOURCE[.GROUP][/SUBRESOURCE] [NAME] [in NAMESPACE]`, or `VERB PATH`. */
-function shown({
-  isResourceRequest,
-  verb,
-  path,
-  apiGroup,
-  resource,
-  subresource,
-  name,
-  namespace,
-}: RequestInfo): string {
-  if (!isResourceRequest) return `${verb} ${path}`
-  const what = `${resource}${apiGroup === '' ? '' : `.${apiGroup}`}${subresource === '' ? '' : `/${subresource}`}`
-  return [verb, what, ...(name === '' ? [] : [name]), ...(namespace === '' ? [] : ['in', namespace])].join(' ')
-}
 
 const ask = (text: string) => askedRequest(splitWords(text))
 
@@ -77,6 +61,8 @@ describe('words of kubectl', () => {
       'get deployments.apps web in default',
       'create deployments.apps in default',
     ],
+    ['apply --server-side deploy/web', 'patch deployments.apps web in default'],
+    ['get pods --watch=false', 'list pods in default'],
     ['scale deploy/web --replicas=3', 'patch deployments.apps/scale web in default'],
     ['scale --replicas 3 deploy/web', 'patch deployments.apps/scale web in default'],
     ['rollout restart deploy/web', 'patch deployments.apps web in default', 'get deployments.apps web in default'],
@@ -98,7 +84,7 @@ describe('words of kubectl', () => {
     ['POST /api/v1/namespaces/x/pods/web/exec?command=sh', 'create pods/exec web in x'],
   ])('%s', (words, request, ...also) => {
     const asked = ask(words)
-    expect([shown(asked.requestInfo), ...asked.also.map(shown)]).toEqual([request, ...also])
+    expect([asked.requestInfo, ...asked.also].map(describeRequest)).toEqual([request, ...also])
   })
 
   test.each([

@@ -1,5 +1,6 @@
 import { excerpt } from '../kube/quote.ts'
 import { parseRequest } from '../kube/parsed-request.ts'
+import type { RawHeaders } from '../kube/raw-headers.ts'
 import type { RequestInfo } from '../kube/request-info.ts'
 import { nearestName } from '../document/nearest-name.ts'
 import { WordsError, sortWords } from './kubectl-words.ts'
@@ -11,6 +12,8 @@ import type { ApiResource } from './kubernetes-resources.ts'
 export interface AskedRequest {
   /** The request that the command is about. */
   readonly requestInfo: RequestInfo
+  /** Of its headers those that a decision depends on. */
+  readonly headers: RawHeaders
   /** What kubectl has to ask besides, such as the pod before an exec. */
   readonly also: readonly RequestInfo[]
 }
@@ -24,13 +27,13 @@ export interface AskedRequest {
  */
 export function askedRequest(given: readonly string[]): AskedRequest {
   const [method = '', target = ''] = given
-  if (/^[A-Z]+$/.test(method) && given.length === 2) return only(parseRequest(method, target).requestInfo)
+  if (/^[A-Z]+$/.test(method) && given.length === 2) return asking(parseRequest(method, target).requestInfo)
   const line = sortWords(given)
   const [command] = line.words
   if (command === undefined) throw new WordsError('there are no words; write such as: get pods/web -n prod')
   const raw =
     line.flags.get('raw') ?? (command !== 'cp' && line.words[1]?.startsWith('/') === true ? line.words[1] : undefined)
-  if (raw !== undefined) return only(path(command, raw))
+  if (raw !== undefined) return asking(path(command, raw))
   if (line.flags.has('filename')) throw new WordsError('files are not read; name the resource in place of -f')
   const ask = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined
   if (ask !== undefined) return ask(line)
@@ -38,7 +41,7 @@ export function askedRequest(given: readonly string[]): AskedRequest {
     const meant = nearestName(command, [...Object.keys(COMMANDS), ...API_VERBS])
     throw new WordsError(`there is no ${excerpt(command)}${meant === null ? '' : `, did you mean ${meant}?`}`)
   }
-  return only(request(command, objectOf(line)))
+  return asking(request(command, objectOf(line)))
 }
 
 /** Verbs that are asked for as they are. */
@@ -51,12 +54,12 @@ type Ask = (line: KubectlLine) => AskedRequest
 
 const patches: Ask = (line) => {
   const object = objectOf(line)
-  return { requestInfo: request('patch', object), also: [request('get', object)] }
+  return asking(request('patch', object), request('get', object))
 }
-const reads: Ask = (line) => only(read(objectOf(line), line.flags.has('watch')))
+const reads: Ask = (line) => asking(read(objectOf(line), line.flags.has('watch')))
 const patchesNode: Ask = (line) => {
   const node = { ...known('nodes'), name: line.words[1] ?? '' }
-  return { requestInfo: request('patch', node), also: [request('get', node)] }
+  return asking(request('patch', node), request('get', node))
 }
 
 /** What kubectl's commands ask for. */
@@ -66,36 +69,35 @@ const COMMANDS: Readonly<Record<string, Ask>> = {
   create: (line) => {
     const [, kind, ...rest] = line.words
     if (kind === 'token')
-      return only(request('create', { ...named('serviceaccounts', rest[0], line), subresource: 'token' }))
+      return asking(request('create', { ...named('serviceaccounts', rest[0], line), subresource: 'token' }))
     const object = objectOf(line)
-    return only(request('create', object.subresource === '' ? { ...object, name: '' } : object))
+    return asking(request('create', object.subresource === '' ? { ...object, name: '' } : object))
   },
-  run: (line) => only(request('create', named('pods', undefined, line))),
-  expose: (line) => only(request('create', named('services', undefined, line))),
-  autoscale: (line) => only(request('create', named('horizontalpodautoscalers', undefined, line))),
+  run: (line) => asking(request('create', named('pods', undefined, line))),
+  expose: (line) => asking(request('create', named('services', undefined, line))),
+  autoscale: (line) => asking(request('create', named('horizontalpodautoscalers', undefined, line))),
   apply: (line) => {
     const object = objectOf(line)
-    return {
-      requestInfo: request('patch', object),
-      also: [request('get', object), request('create', { ...object, name: '' })],
-    }
+    const requestInfo = request('patch', object)
+    if (line.flags.has('server-side')) return { requestInfo, headers: APPLIES, also: [] }
+    return asking(requestInfo, request('get', object), request('create', { ...object, name: '' }))
   },
   edit: patches,
   label: patches,
   annotate: patches,
-  patch: (line) => only(request('patch', objectOf(line))),
-  replace: (line) => only(request('update', objectOf(line))),
-  scale: (line) => only(request('patch', { ...objectOf(line), subresource: 'scale' })),
+  patch: (line) => asking(request('patch', objectOf(line))),
+  replace: (line) => asking(request('update', objectOf(line))),
+  scale: (line) => asking(request('patch', { ...objectOf(line), subresource: 'scale' })),
   set: (line) => patches(without(line, 1)),
   rollout: (line) => {
     const rest = without(line, 1)
     return line.words[1] === 'status' || line.words[1] === 'history' ? reads(rest) : patches(rest)
   },
-  wait: (line) => only(read(objectOf(line), true)),
+  wait: (line) => asking(read(objectOf(line), true)),
   delete: (line) => {
     const object = objectOf(line)
     const all = line.flags.has('all') || line.flags.has('selector') || object.name === ''
-    return { requestInfo: request('delete', object), also: all ? [request('list', { ...object, name: '' })] : [] }
+    return asking(request('delete', object), ...(all ? [request('list', { ...object, name: '' })] : []))
   },
   logs: (line) => onPod(line, 'get', 'log'),
   exec: (line) => onPod(line, 'create', 'exec'),
@@ -113,7 +115,7 @@ const COMMANDS: Readonly<Record<string, Ask>> = {
   },
   top: (line) => {
     const kind = /^(?:node|no)s?$/.test(line.words[1] ?? '') ? 'nodes' : 'pods'
-    return only(read(inNamespace({ ...known(`${kind}.metrics.k8s.io`), name: line.words[2] ?? '' }, line), false))
+    return asking(read(inNamespace({ ...known(`${kind}.metrics.k8s.io`), name: line.words[2] ?? '' }, line), false))
   },
   cordon: patchesNode,
   uncordon: patchesNode,
@@ -124,18 +126,19 @@ const COMMANDS: Readonly<Record<string, Ask>> = {
     return { ...cordoned, also: [...cordoned.also, ...evicted] }
   },
   certificate: (line) =>
-    only(request('update', { ...named('certificatesigningrequests', line.words[2], line), subresource: 'approval' })),
+    asking(request('update', { ...named('certificatesigningrequests', line.words[2], line), subresource: 'approval' })),
   auth: (line) => {
     const review = line.words[1] === 'whoami' ? 'selfsubjectreviews' : 'selfsubjectaccessreviews'
-    return only(request('create', known(line.flags.has('list') ? 'selfsubjectrulesreviews' : review)))
+    return asking(request('create', known(line.flags.has('list') ? 'selfsubjectrulesreviews' : review)))
   },
-  version: () => only(path('get', '/version')),
-  'api-resources': () => only(path('get', '/apis')),
-  'api-versions': () => only(path('get', '/apis')),
-  explain: () => only(path('get', '/openapi/v3')),
+  version: () => asking(path('get', '/version')),
+  'api-resources': () => asking(path('get', '/apis')),
+  'api-versions': () => asking(path('get', '/apis')),
+  explain: () => asking(path('get', '/openapi/v3')),
 }
 
 const DEFAULT = 'default'
+const APPLIES: RawHeaders = ['Content-Type', 'application/apply-patch+yaml']
 
 /** What a request is about. */
 interface ApiObject extends ApiResource {
@@ -205,14 +208,11 @@ function onPod(line: KubectlLine, verb: string, subresource: string): AskedReque
   const object = objectOf({ ...line, words: line.words.slice(0, 2) })
   if (object.apiGroup === '' && object.resource === 'pods') return session(object, verb, subresource)
   const pods = named('pods', undefined, line)
-  return {
-    requestInfo: request(verb, { ...pods, subresource }),
-    also: [request('get', object), request('list', pods)],
-  }
+  return asking(request(verb, { ...pods, subresource }), request('get', object), request('list', pods))
 }
 
 function session(pod: ApiObject, verb: string, subresource: string): AskedRequest {
-  return { requestInfo: request(verb, { ...pod, subresource }), also: [request('get', pod)] }
+  return asking(request(verb, { ...pod, subresource }), request('get', pod))
 }
 
 function read(object: ApiObject, watch: boolean): RequestInfo {
@@ -220,8 +220,8 @@ function read(object: ApiObject, watch: boolean): RequestInfo {
   return request(object.name === '' ? 'list' : 'get', object)
 }
 
-function only(requestInfo: RequestInfo): AskedRequest {
-  return { requestInfo, also: [] }
+function asking(requestInfo: RequestInfo, ...also: readonly RequestInfo[]): AskedRequest {
+  return { requestInfo, headers: [], also }
 }
 
 function path(verb: string, target: string): RequestInfo {

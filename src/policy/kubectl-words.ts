@@ -32,6 +32,7 @@ const FLAGS: Readonly<Record<string, { readonly long: string; readonly value: bo
   '--filename': { long: 'filename', value: true },
   '-k': { long: 'filename', value: true },
   '--list': { long: 'list', value: false },
+  '--server-side': { long: 'server-side', value: false },
 }
 
 /** Flags that change nothing here but are followed by a value. */
@@ -54,7 +55,7 @@ const VALUES_IGNORED: ReadonlySet<string> = new Set([
 
 /** Flags that change nothing here and stand alone. */
 const IGNORED =
-  /^(?:-[itqvR]+|--(?:stdin|tty|quiet|follow|previous|timestamps|force|now|wait|show-labels|server-side|no-headers|recursive|cascade|dry-run|ignore-not-found|all-containers|ignore-daemonsets|delete-emptydir-data|overwrite))$/
+  /^(?:-[itqvR]+|--(?:stdin|tty|quiet|follow|previous|timestamps|force|now|wait|show-labels|no-headers|recursive|cascade|dry-run|ignore-not-found|all-containers|ignore-daemonsets|delete-emptydir-data|overwrite))$/
 
 /** Sorts words, each one argument of a command line, with or without `kubectl` before them. */
 export function sortWords(given: readonly string[]): KubectlLine {
@@ -75,8 +76,10 @@ export function sortWords(given: readonly string[]): KubectlLine {
       if (value === undefined) throw new WordsError(`the flag ${name} has no value`)
       if (rest.length === 0) index += 1
     }
-    if (flag !== undefined) flags.set(flag.long, flag.value ? (value ?? '') : 'true')
-    else if (rest.length === 0 && !VALUES_IGNORED.has(name) && !IGNORED.test(name) && !followsLogs(words, name)) {
+    if (flag !== undefined) {
+      if (flag.value) flags.set(flag.long, value ?? '')
+      else if (rest[0] !== 'false') flags.set(flag.long, 'true')
+    } else if (rest.length === 0 && !VALUES_IGNORED.has(name) && !IGNORED.test(name) && !followsLogs(words, name)) {
       throw new WordsError(`the flag ${excerpt(name)} is not known here; leave it out, or write ${name}=VALUE`)
     }
   }

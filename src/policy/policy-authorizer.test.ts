@@ -2,7 +2,6 @@ import { describe, expect, test } from 'vitest'
 import { authorizerOf } from '../../test/support/policies.ts'
 import { attributes, request, subject } from '../../test/support/policy-requests.ts'
 import type { Attributes, Decision } from './authorizer.ts'
-import { explanation } from './explanation.ts'
 import { MAX_NAME_LENGTH } from './policy-authorizer.ts'
 
 const ana = subject('ana@example.com', 'payments-dev')
@@ -76,23 +75,6 @@ describe('a decision', () => {
       b: 'subjects: { groups: [payments-dev] }, rules: [{ effect: deny, verbs: [get], resources: [pods] }, { effect: deny, verbs: ["*"], resources: ["*"] }]',
     })
     expect(two.authorize(attributes(ana, request('get pods web -n default'))).rule).toBe('b#1')
-  })
-
-  test('is shown in one shape', () => {
-    const requestInfo = request('list pods -n payments')
-    const shown = JSON.parse(JSON.stringify(explanation(requestInfo, decide('list pods -n payments')))) as object
-    expect(shown).toEqual({
-      requestInfo,
-      decision: {
-        effect: 'allow',
-        rule: 'payments#1',
-        location: 'payments.yaml:5',
-        policyRevision: example.revision,
-        reason: 'rule payments#1 allows it',
-        nearest: [],
-      },
-    })
-    expect(JSON.stringify(explanation(requestInfo, decide('watch pods -n payments')))).toContain('"missing":["verb')
   })
 })
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { policyText } from '../../test/support/policies.ts'
+import type { ForwardAs } from '../kube/impersonation.ts'
 import { loadPolicies } from './policy-set.ts'
 import { runPolicyTests } from './policy-tests.ts'
 
@@ -32,6 +33,25 @@ describe('a test', () => {
     ],
   ])('%s', (_, given, problem) => {
     expect(problems(READS, given)).toEqual([problem])
+  })
+
+  const WRITES_ROLES =
+    'subjects: { users: [ana] }, rules: [{ verbs: [create], resources: [clusterroles] }, { verbs: [get], resources: [pods] }]'
+  test('asks what the gateway asks besides', () => {
+    expect(problems(WRITES_ROLES, 'request: create clusterroles, expect: allow')).toEqual([
+      'it is denied, since it needs escalate clusterroles.rbac.authorization.k8s.io too: no rule allows it; p#1 lacks verb "escalate"',
+    ])
+    const granted = WRITES_ROLES.replace('[get], resources: [pods]', '[escalate], resources: [clusterroles]')
+    const { results, untested } = report(granted, 'request: create clusterroles, expect: allow')
+    expect([results.map(({ problem }) => problem), untested]).toEqual([[''], []])
+  })
+
+  test('asks what the connector of its socket does', () => {
+    const text = `${policyText('p', WRITES_ROLES)}tests:\n- { name: t, as: { user: ana }, socket: own, request: create clusterroles, expect: allow }\n`
+    const set = loadPolicies([{ file: 'p.yaml', text }])
+    const ended = (forwardAs: ForwardAs) =>
+      runPolicyTests(set, (socket) => (socket === 'own' ? forwardAs : 'connector')).results.map(({ passed }) => passed)
+    expect([ended('subject'), ended('connector')]).toEqual([[true], [false]])
   })
 
   test('knows its place', () => {

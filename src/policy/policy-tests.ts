@@ -1,11 +1,14 @@
-import type { RequestInfo } from '../kube/request-info.ts'
-import { requestInfoToAuthorize } from '../kube/session-kind.ts'
+import type { ForwardAs } from '../kube/impersonation.ts'
 import { StatusError } from '../kube/status.ts'
 import type { Subject } from '../kube/subject.ts'
 import { askedRequest } from './asked-request.ts'
-import type { Attributes, Decision } from './authorizer.ts'
+import type { AskedRequest } from './asked-request.ts'
+import type { Decision } from './authorizer.ts'
 import { DISCOVERY } from './discovery-policy.ts'
 import type { Circumstance } from './conditions.ts'
+import { describeRequest } from './describe-request.ts'
+import { explainRequest, requiredOf } from './explain.ts'
+import type { Caller, Explained } from './explain.ts'
 import { WordsError, splitWords } from './kubectl-words.ts'
 import { createAuthorizer } from './policy-authorizer.ts'
 import type { Policy, PolicyExample, PolicySet } from './policy-set.ts'
@@ -33,8 +36,15 @@ export interface TestReport {
   readonly untested: readonly { readonly rule: string; readonly location: string }[]
 }
 
-/** Runs the tests of every document against all documents together. Without clock: a test says its own time. */
-export function runPolicyTests(set: PolicySet): TestReport {
+/**
+ * Runs the tests of every document against all documents together. Without clock: a test says its own time.
+ *
+ * @param forwardAs what a socket does, by its name.
+ */
+export function runPolicyTests(
+  set: PolicySet,
+  forwardAs: (socket: string) => ForwardAs = () => 'connector',
+): TestReport {
   const authorizer = createAuthorizer(set)
   const matcher = createRuleMatcher(set)
   const touched = new Set<string>()
@@ -47,16 +57,32 @@ export function runPolicyTests(set: PolicySet): TestReport {
     })
     const asked = requestOf(test)
     if (typeof asked === 'string') return ended(null, asked)
-    const attributes = attributesOf(policy, test, asked)
-    for (const { rule } of matcher.matching(attributes)) touched.add(rule.id)
-    const open = matcher.dependsOn(attributes).filter((circumstance) => isOpen(test, circumstance))
+    const caller = callerOf(policy, test)
+    const required = requiredOf(asked, caller.forwardAs).map((requestInfo) => ({ ...caller, requestInfo }))
+    for (const { rule } of required.flatMap(matcher.matching)) touched.add(rule.id)
+    const circumstances = new Set(required.flatMap(matcher.dependsOn))
+    const open = [...circumstances].filter((circumstance) => isOpen(test, circumstance))
     if (open.length > 0)
       return ended(
         null,
         `the decision depends on ${open.map((one) => FIELDS[one]).join(' and ')}, which the test does not say`,
       )
-    const decision = authorizer.authorize(attributes)
-    return ended(decision, (decision.effect === 'allow') === (expected === 'allow') ? '' : surprise(decision))
+    const explained = explainRequest(authorizer, caller, asked)
+    const { decision } = explained
+    return ended(decision, (decision.effect === 'allow') === (expected === 'allow') ? '' : surprise(explained))
+  }
+
+  function callerOf(policy: Policy, test: PolicyExample): Caller {
+    const { user, groups, extra = {} } = test.as
+    const subject: Subject = { username: user, uid: '', groups, extra }
+    const socket = test.socket ?? socketOf(policy)
+    return {
+      subject,
+      socket,
+      sourceIP: test.sourceIP ?? '127.0.0.1',
+      atMs: test.at === undefined ? 0 : Date.parse(test.at),
+      forwardAs: forwardAs(socket),
+    }
   }
 
   const results = set.policies.flatMap((policy) => policy.tests.map((test) => run(policy, test)))
@@ -76,29 +102,23 @@ function isOpen(test: PolicyExample, circumstance: Circumstance): boolean {
   return (circumstance === 'time' ? test.at : test.sourceIP) === undefined
 }
 
-function surprise({ effect, reason, nearest: [nearest] }: Decision): string {
+function surprise({ decision, lacking }: Explained): string {
+  const {
+    effect,
+    reason,
+    nearest: [nearest],
+  } = decision
   const lack = nearest === undefined ? '' : `; ${nearest.rule} lacks ${nearest.missing.join(' and ')}`
-  return `it is ${effect === 'allow' ? 'allowed' : 'denied'}: ${reason}${lack}`
+  const since = lacking === null ? '' : `, since it needs ${describeRequest(lacking.requestInfo)} too`
+  return `it is ${effect === 'allow' ? 'allowed' : 'denied'}${since}: ${reason}${lack}`
 }
 
-function requestOf({ request }: PolicyExample): RequestInfo | string {
+function requestOf({ request }: PolicyExample): AskedRequest | string {
   try {
-    return requestInfoToAuthorize(askedRequest(splitWords(request)).requestInfo)
+    return askedRequest(splitWords(request))
   } catch (error) {
     if (error instanceof WordsError || error instanceof StatusError) return error.message
     throw error
-  }
-}
-
-function attributesOf(policy: Policy, test: PolicyExample, requestInfo: RequestInfo): Attributes {
-  const { user, groups, extra = {} } = test.as
-  const subject: Subject = { username: user, uid: '', groups, extra }
-  return {
-    subject,
-    requestInfo,
-    socket: test.socket ?? socketOf(policy),
-    sourceIP: test.sourceIP ?? '127.0.0.1',
-    atMs: test.at === undefined ? 0 : Date.parse(test.at),
   }
 }
 

@@ -11,11 +11,13 @@ const answer = createLineExplainer(authorizer, {
   socket: 'production',
   sourceIP: '10.0.0.1',
   atMs: 0,
+  forwardAs: 'connector',
 })
 
 interface Answer {
   readonly requestInfo?: { readonly verb: string; readonly resource: string }
   readonly decision?: { readonly effect: string; readonly rule: string }
+  readonly additionalChecks?: readonly object[]
   readonly error?: { readonly kind: string; readonly code: number; readonly message: string }
 }
 const answered = (line: string): Answer => JSON.parse(answer(line)) as Answer
@@ -36,6 +38,12 @@ test('a line is answered in the shape of an explanation', () => {
 test('a session is shown as it was asked and decided as what it is', () => {
   const { requestInfo, decision } = answered('{"method":"GET","target":"/api/v1/namespaces/a/pods/web/exec"}')
   expect([requestInfo?.verb, decision?.rule]).toEqual(['get', 'p#2'])
+})
+
+test('a line tells what is asked besides', () => {
+  const { decision, additionalChecks } = answered('{"method":"PUT","target":"/api/v1/namespaces/a/services/web"}')
+  expect(decision?.effect).toBe('no-opinion')
+  expect(additionalChecks).toMatchObject([{ requestInfo: { verb: 'create' }, decision: { effect: 'no-opinion' } }])
 })
 
 test('what was denied comes with the nearest rules', () => {

@@ -3,7 +3,7 @@ import { MAX_TARGET_BYTES } from '../kube/target.ts'
 import type { Authorizer, Decision } from './authorizer.ts'
 import { explainRequestLine } from './explain.ts'
 import type { Caller } from './explain.ts'
-import { shownDecision } from './explanation.ts'
+import { explanation, shownDecision } from './explanation.ts'
 
 /** Longest line that is read, in UTF-16 units: the longest target with every character escaped, and what stands around it. */
 export const MAX_LINE_LENGTH = 8 * MAX_TARGET_BYTES
@@ -29,6 +29,7 @@ export function createLineExplainer(authorizer: Authorizer, caller: Caller): Ans
     if (asked === null) return NOT_A_REQUEST
     const explained = explainRequestLine(authorizer, caller, asked.method, asked.target)
     if ('error' in explained) return JSON.stringify({ error: explained.error })
+    if (explained.additional.length > 0) return JSON.stringify(explanation(explained))
     return `{"requestInfo":${JSON.stringify(explained.requestInfo)},"decision":${render(explained.decision)}}`
   }
 }

@@ -11,9 +11,9 @@ import type { RequestTerms } from './request-terms.ts'
 /** Which rules match a request, one by one and not as a decision. For tools: it looks at every rule. */
 export interface RuleMatcher {
   /** Rules that match, whether their conditions hold or not. */
-  matching(attributes: Attributes): readonly CompiledRule[]
+  readonly matching: (attributes: Attributes) => readonly CompiledRule[]
   /** The circumstances that the conditions of these rules ask for. */
-  dependsOn(attributes: Attributes): readonly Circumstance[]
+  readonly dependsOn: (attributes: Attributes) => readonly Circumstance[]
 }
 
 export function createRuleMatcher({ policies }: PolicySet): RuleMatcher {

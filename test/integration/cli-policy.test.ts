@@ -61,6 +61,39 @@ describe('postern policy explain', () => {
     expect(stdout).toContain('missing:  { verbs: [delete], resources: [pods], namespaces: [prod] }\n')
   })
 
+  test('says what the gateway asks besides, by what the socket does, also of a document that has mistakes here', async () => {
+    const config = file(
+      'connector.yaml',
+      `apiVersion: postern.dev/v1alpha1
+kind: Connector
+identity: { issuers: [{ issuer: { url: https://sso.example.com, audiences: [postern] } }] }
+sockets:
+  - { name: ours, upstream: { inCluster: {} } }
+  - { name: theirs, upstream: { inCluster: {} }, forwardAs: subject }
+policies: [roles.yaml]
+`,
+    )
+    file(
+      'roles.yaml',
+      POLICY.replace('sockets: [production]', 'sockets: [ours, theirs]').replace(
+        '{ verbs: [get, list], resources: [pods], namespaces: [prod] }',
+        '{ verbs: ["*"], resources: [clusterroles] }',
+      ),
+    )
+    const explain = ['policy', 'explain', '--config', config, '--user', 'ana', '--group', 'dev', '--extra', 'team=a']
+    const asked = ['create', 'clusterrole', 'reader']
+    const ours = await laptop.run([...explain, '--socket', 'ours', ...asked])
+    expect(ours.stdout).toContain(
+      'decision: denied, since it needs escalate clusterroles.rbac.authorization.k8s.io too\n',
+    )
+    expect(ours.stdout).toContain('missing:  { verbs: [escalate], apiGroups: [rbac.authorization.k8s.io], ')
+    expect(ours.stdout).toContain(
+      'needs:    escalate clusterroles.rbac.authorization.k8s.io: denied, no rule allows it\n',
+    )
+    const theirs = await laptop.run([...explain, '--socket', 'theirs', ...asked])
+    expect(theirs.stdout).toContain('decision: allowed by dev#1 ')
+  })
+
   test('shows a request line to programs', async () => {
     const { stdout } = await laptop.run([...ana(), '-o', 'json', '--', 'GET', '/api/v1/namespaces/prod/pods?watch=1'])
     const { requestInfo, decision } = JSON.parse(stdout) as Answer
