@@ -1,6 +1,12 @@
 import { defineConfig } from 'vitest/config'
 
 const minutes = 60_000
+/** How long a test may take, and wait for what has to come: long enough that only what hangs is cut off, on any machine. */
+const patient = {
+  testTimeout: minutes,
+  hookTimeout: minutes,
+  expect: { poll: { timeout: minutes / 2 } },
+}
 /** Files that share nothing but modules, of which none keeps state, and that mostly wait: for the network, or for a process. */
 const sharingModules = { isolate: false, maxWorkers: 3 }
 
@@ -12,6 +18,7 @@ export default defineConfig({
       {
         test: {
           name: 'unit',
+          ...patient,
           ...sharingModules,
           include: [
             'src/**/*.test.ts',
@@ -24,24 +31,23 @@ export default defineConfig({
       {
         test: {
           name: 'integration',
+          ...patient,
           ...sharingModules,
           include: ['test/integration/**/*.test.ts'],
-          testTimeout: 20_000,
-          hookTimeout: 30_000,
         },
       },
       {
         test: {
           name: 'security',
+          ...patient,
           ...sharingModules,
           include: ['test/security/**/*.test.ts'],
-          testTimeout: 20_000,
-          hookTimeout: 30_000,
         },
       },
       {
         test: {
           name: 'e2e',
+          ...patient,
           include: ['test/e2e/**/*.test.ts', 'sandbox/**/*.test.ts', 'demo/**/*.test.ts'],
           testTimeout: 3 * minutes,
           hookTimeout: 15 * minutes,

@@ -104,7 +104,7 @@ describe.each(transports)('over $name', ({ websockets }) => {
     const client = await startKubectl(admin(websockets), ['exec', 'toolbox', '--', 'sh', '-c', script])
     await expect.poll(() => processesWith(`sleep\0${seconds}`)).toHaveLength(2)
     await client.kill()
-    await expect.poll(() => processesWith(seconds), { timeout: 5000 }).toEqual([])
+    await expect.poll(() => processesWith(seconds)).toEqual([])
   })
 
   test('cp keeps 5 MB both ways', async () => {
@@ -243,7 +243,7 @@ test('the death of whoever started it ends everything', async () => {
   const [directory] = (await once(createInterface(starter.stdout), 'line')) as [string]
   expect((await processesWith(directory)).length).toBeGreaterThan(5)
   starter.kill('SIGKILL')
-  await expect.poll(() => processesWith(directory), { timeout: 5000 }).toEqual([])
+  await expect.poll(() => processesWith(directory)).toEqual([])
   await sleep(100)
   await expect(readdir(directory)).rejects.toThrow('ENOENT')
 })

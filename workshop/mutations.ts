@@ -131,8 +131,8 @@ export const MUTATIONS: readonly Mutation[] = [
   }),
   mutation('nobody asks for `create`, `escalate` and `bind` beside the verb', [attack('power-by-writes')], {
     file: 'src/gateway/admission.ts',
-    text: 'for (const check of further) requireAllowed(authenticated, check, authorizer)',
-    becomes: '',
+    text: 'for (const check of additionalChecks(infoToAuthorize, headers, socket.forwardAs)) {',
+    becomes: 'for (const check of additionalChecks(infoToAuthorize, headers, socket.forwardAs).slice(1e9)) {',
   }),
   mutation('requests go on while the audit trail cannot be written', [attack('failing-closed')], {
     file: 'src/gateway/gateway.ts',

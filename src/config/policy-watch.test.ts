@@ -48,7 +48,7 @@ afterEach(async () => {
 
 it('sees a ConfigMap volume that is swapped', async () => {
   await volume.replace({ 'a.yaml': policy('a2'), 'b.yaml': policy('b2') })
-  await expect.poll(() => changes, { timeout: 5_000 }).toEqual([['a2', 'b2']])
+  await expect.poll(() => changes).toEqual([['a2', 'b2']])
 })
 
 it('reads each revision whole, however it is swapped meanwhile', async () => {
@@ -70,14 +70,14 @@ it('reads each revision whole, however it is swapped meanwhile', async () => {
 
 it('keeps what is in force while a swapped file is wrong, and says when it is right again', async () => {
   await volume.replace({ 'a.yaml': policy('a2'), 'b.yaml': 'kind: Policy\n' })
-  await expect.poll(() => mistakes.length, { timeout: 5_000 }).toBe(1)
+  await expect.poll(() => mistakes.length).toBe(1)
   expect(changes).toEqual([])
   await volume.replace({ 'a.yaml': policy('a2'), 'b.yaml': policy('b2') })
-  await expect.poll(() => changes, { timeout: 5_000 }).toEqual([['a2', 'b2']])
+  await expect.poll(() => changes).toEqual([['a2', 'b2']])
   expect(mended).toBe(1)
 })
 
 it('sees a file that comes and one that goes', async () => {
   await volume.replace({ 'b.yaml': policy('b1'), 'c.yaml': policy('c1') })
-  await expect.poll(() => changes.at(-1), { timeout: 5_000 }).toEqual(['b1', 'c1'])
+  await expect.poll(() => changes.at(-1)).toEqual(['b1', 'c1'])
 })

@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { bearer, createSigningKey, type StagedIssuer, startStagedIssuer } from '../../test/support/staged-issuer.ts'
 import type { Authentication } from './authenticator.ts'
 import { REFRESH_COOLDOWN_MS } from './key-set.ts'
@@ -110,9 +110,7 @@ test('an issuer that is away makes a 503, and is not the fault of the token', as
   ])
 
   issuer.staged.clear()
-  await vi.waitFor(() => {
-    expect(authenticator.readiness()).toEqual([{ issuer: issuer.url, ready: true, reason: '' }])
-  }, 5000)
+  await expect.poll(() => authenticator.readiness()).toEqual([{ issuer: issuer.url, ready: true, reason: '' }])
   await expect(authenticate(token)).resolves.toHaveProperty('issuer', issuer.url)
   expect(reported.map(({ ready }) => ready)).toEqual([false, true])
 })

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { cpuStopwatch } from '../../test/support/cpu-stopwatch.ts'
 import { StatusError } from '../kube/status.ts'
 import type { IssuerOptions } from './issuer-options.ts'
 import { subjectRules, trustsUnverifiedEmail } from './subject-rules.ts'
@@ -166,8 +167,8 @@ test('an e-mail that nobody looks the verification of up is no username', () => 
 test('expressions that walk claims without end are cut off', () => {
   const rules = username('claims.l.all(a, claims.l.all(b, claims.l.all(c, a + b + c >= 0))) ? claims.sub : "x"')
   const claims = { sub: 'ana', l: Array.from({ length: 2000 }, (_, index) => index) }
-  const start = performance.now()
+  const spentMs = cpuStopwatch()
   expect(refusal(rules, claims).message).toContain('the rules of the connector take too long')
-  expect(performance.now() - start).toBeLessThan(5000)
+  expect(spentMs()).toBeLessThan(5000)
   expect(subjectRules(rules)({ sub: 'ana', l: [1] }).username).toBe('ana')
 })

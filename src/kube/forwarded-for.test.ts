@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { cpuStopwatch } from '../../test/support/cpu-stopwatch.ts'
 import { MAX_PROXIES, sourceAddresses } from './forwarded-for.ts'
 
 const isTrusted = (address: string): boolean => address.startsWith('10.') || address === '2001:db8:1::1'
@@ -92,7 +93,7 @@ test('whatever a client writes, its own address is the one that counts', () => {
 
 test('many commas cost no more than few', () => {
   const headers = ['X-Forwarded-For', `${','.repeat(1_000_000)}203.0.113.1`]
-  const startedAt = performance.now()
+  const spentMs = cpuStopwatch()
   for (let i = 0; i < 100; i += 1) sourceAddresses('10.0.0.1', headers, isTrusted)
-  expect(performance.now() - startedAt).toBeLessThan(1_000)
+  expect(spentMs()).toBeLessThan(1_000)
 })

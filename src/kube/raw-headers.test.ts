@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { cpuStopwatch } from '../../test/support/cpu-stopwatch.ts'
 import { headerMembers, headerValues } from './raw-headers.ts'
 
 const headers = ['Accept', 'a', 'X-Y', 'b, c', 'x-y', '\t d \t,,e', 'X-YZ', 'f', 'X-y', '']
@@ -15,7 +16,7 @@ test('the members of a list are taken over all lines', () => {
 })
 
 test('a value full of blanks costs little', () => {
-  const startMs = performance.now()
+  const spentMs = cpuStopwatch()
   expect(headerMembers(['A', `a${' '.repeat(60_000)}b`], 'a')).toHaveLength(1)
-  expect(performance.now() - startMs).toBeLessThan(300)
+  expect(spentMs()).toBeLessThan(300)
 })

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest'
+import { cpuStopwatch } from '../../test/support/cpu-stopwatch.ts'
 import { redactSecrets } from './redaction.ts'
 
 const TOKEN = 'eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbmEifQ.c2lnbmF0dXJl'
@@ -29,7 +30,7 @@ test.each([
 
 test('takes no longer than the text is long', () => {
   const hostile = ['eyJ', '%3DeyJaaaa', '.eyJa', 'password=', 'api_key'].map((text) => text.repeat(3_000)).join('')
-  const start = performance.now()
+  const spentMs = cpuStopwatch()
   redactSecrets(hostile)
-  expect(performance.now() - start).toBeLessThan(500)
+  expect(spentMs()).toBeLessThan(500)
 })

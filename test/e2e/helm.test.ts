@@ -179,7 +179,7 @@ describe('what stands in the repository', () => {
       await kubectlOutput({ ...admin, input }, ['delete', '--filename=-', '--wait=false'])
     })
     const pods = ['get', 'pods', '--namespace=postern', '--output=name']
-    await expect.poll(() => kubectlOutput(admin, pods), { timeout: 30_000 }).toMatch(/^pod\/postern-/)
+    await expect.poll(() => kubectlOutput(admin, pods)).toMatch(/^pod\/postern-/)
   })
 })
 
@@ -231,7 +231,7 @@ describe('everything that the chart can make', () => {
       ...['Certificate', 'ClusterRole', 'ClusterRoleBinding', 'ConfigMap', 'Deployment', 'Ingress', 'NetworkPolicy'],
       ...['PodDisruptionBudget', 'Service', 'ServiceAccount', 'ServiceMonitor', 'TLSRoute'],
     ])
-    await expect.poll(() => release.pods(), { timeout: 30_000 }).toHaveLength(2)
+    await expect.poll(() => release.pods()).toHaveLength(2)
   })
 
   test('has a document that the connector takes', async () => {
@@ -262,7 +262,7 @@ describe('a release with full rights', () => {
   test('lives, and starts anew only after the old pod has let go of its recordings', async () => {
     expect(await release.probe('livenessProbe')).toBe(200)
     expect(release.find('Deployment').spec).toMatchObject({ replicas: 1, strategy: { type: 'Recreate' } })
-    await expect.poll(() => release.pods(), { timeout: 30_000 }).toHaveLength(1)
+    await expect.poll(() => release.pods()).toHaveLength(1)
   })
 
   test('does what the policy allows', async () => {
@@ -306,17 +306,17 @@ describe('a release with full rights', () => {
     const answer = async () => (await release.kubectl('omar', list)).code
     expect(await answer()).toBe(1)
     await release.replacePolicies((text) => text.replace('resources: [pods], ', 'resources: [pods, configmaps], '))
-    await expect.poll(answer, { timeout: 15_000 }).toBe(0)
+    await expect.poll(answer).toBe(0)
     expect(release.log).toContain('policy.replaced')
     await release.replacePolicies((text) => text.replace('resources: [pods, configmaps], ', 'resources: [pods], '))
-    await expect.poll(answer, { timeout: 15_000 }).toBe(1)
+    await expect.poll(answer).toBe(1)
   })
 
   test('says in one line that it has lost its rights', async () => {
     const restore = await release.loseRights()
     expect((await release.kubectl('ana', ['get', 'pods', '--namespace=default'])).stderr).toContain('cannot list')
     await expect
-      .poll(() => release.readiness(), { timeout: 10_000 })
+      .poll(() => release.readiness())
       .toMatch(/\[\+\]socket\/in-cluster ok, but the credential of the connector has no rights .*\n/)
     expect(release.log.split('\n').filter((line) => line.includes('has no rights'))).toHaveLength(1)
     await restore()
@@ -415,11 +415,11 @@ describe('a release with least rights', () => {
     expect(code).toBe(1)
     expect(stderr).toContain('cannot impersonate resource')
     await expect
-      .poll(() => release.readiness(), { timeout: 10_000 })
+      .poll(() => release.readiness())
       .toMatch(/\[-\]socket\/in-cluster failed: .* lacks the verb impersonate\n/)
     expect(await release.probe('readinessProbe')).toBe(503)
     await restore()
-    await expect.poll(() => release.probe('readinessProbe'), { timeout: 10_000 }).toBe(200)
+    await expect.poll(() => release.probe('readinessProbe')).toBe(200)
     expect(release.log.split('\n').filter((line) => line.includes('lacks the verb impersonate'))).toHaveLength(1)
     expect(await release.kubectl('ana', ['get', 'pods', '--namespace=default'])).toMatchObject({ code: 0 })
   })

@@ -160,7 +160,7 @@ describe('the same sessions over SPDY and WebSocket', () => {
     const [spdy, websocket] = await Promise.all(
       carriers.map(async ({ transport }) => {
         const namespace = namespaceOf(transport, 'told')
-        await expect.poll(async () => (await recordingsOf(namespace)).length, { timeout: 10_000 }).toBe(sessions)
+        await expect.poll(async () => (await recordingsOf(namespace)).length).toBe(sessions)
         return recordingsOf(namespace)
       }),
     )
@@ -174,7 +174,7 @@ describe('the same sessions over SPDY and WebSocket', () => {
     const { recordings, auditLog } = surroundings.connector
     const verify = (...args: string[]) =>
       runPostern(['recordings', 'verify', ...ids, '--directory', recordings, ...args, '-o', 'json'])
-    await expect.poll(async () => (await verify('--audit-trail', auditLog)).exitCode, { timeout: 10_000 }).toBe(0)
+    await expect.poll(async () => (await verify('--audit-trail', auditLog)).exitCode).toBe(0)
     const emptyTrail = join(surroundings.directory, 'empty.jsonl')
     await writeFile(emptyTrail, '')
     const { exitCode, stdout } = await verify('--audit-trail', emptyTrail)

@@ -165,9 +165,7 @@ describe('credentials', () => {
     write(after)
     nowMs += 11_000
     expect(await whoami(upstream)).toBe('401')
-    await vi.waitFor(async () => {
-      expect(await whoami(upstream)).toBe('connector')
-    })
+    await expect.poll(() => whoami(upstream)).toBe('connector')
   })
 })
 
@@ -295,15 +293,10 @@ test('what was wrong with credentials or clock is found mended', async () => {
   expect(await complaint(upstream, ended)).toContain('expired')
   write(addUser({ temporary: true }))
   aws.clockOffsetMs = 11 * MINUTE_MS
-  await vi.waitFor(
-    async () => {
-      expect(await complaint(upstream, user)).toContain('11 minutes behind')
-    },
-    { timeout: 10_000, interval: 100 },
-  )
+  await expect.poll(() => complaint(upstream, user)).toContain('11 minutes behind')
   aws.clockOffsetMs = 0
   nowMs += 2 * MINUTE_MS
-  await vi.waitFor(() => upstream.probe(NEVER), { timeout: 15_000, interval: 100 })
+  await expect.poll(() => upstream.probe(NEVER)).toBeUndefined()
   expect(await whoami(upstream)).toBe('connector')
 })
 
@@ -327,7 +320,7 @@ describe('without a way to the cluster', () => {
     const upstream = await open({ credentials: keys(user) })
     await expect(upstream.probe(NEVER)).rejects.toBeInstanceOf(StatusError)
     user.allowed.add('eks:DescribeCluster')
-    await vi.waitFor(() => upstream.probe(NEVER), { timeout: 5_000, interval: 100 })
+    await expect.poll(() => upstream.probe(NEVER)).toBeUndefined()
     expect(await whoami(upstream)).toBe('connector')
   })
 })
@@ -345,19 +338,12 @@ test('AWS being away does not end what works, and is told once, in one line, as 
   const mapped = [...cluster.mapped]
   cluster.mapped.clear()
   await failureOf(upstream.probe(NEVER))
-  await vi.waitFor(() => {
-    expect(told).toEqual([expect.stringMatching(/^refused: [^\n]+$/)])
-  })
+  await expect.poll(() => told).toEqual([expect.stringMatching(/^refused: [^\n]+$/)])
   expect(told).toEqual([`refused: ${upstream.problem}`])
   for (const [arn, identity] of mapped) cluster.mapped.set(arn, identity)
   expect(await whoami(upstream)).toBe('connector')
   aws.fault = () => undefined
-  await vi.waitFor(
-    () => {
-      expect(told.slice(1)).toEqual(['mended'])
-    },
-    { timeout: 10_000 },
-  )
+  await expect.poll(() => told.slice(1)).toEqual(['mended'])
   expect(upstream.problem).toBe('')
 })
 
@@ -367,9 +353,7 @@ test('a cluster that has moved is followed; what is under way ends where it is',
   let silent: ServerResponse | undefined
   cluster.onRequest = (_request, response) => (silent = response)
   const underWay = answerOf(upstream, { target: '/slow' })
-  await vi.waitFor(() => {
-    expect(silent).toBeDefined()
-  })
+  await expect.poll(() => silent).toBeDefined()
   const old = cluster
   const moved = await startStagedEksCluster(binary, aws, 'prod')
   onTestFinished(() => moved.close())
@@ -377,15 +361,11 @@ test('a cluster that has moved is followed; what is under way ends where it is',
   old.mapped.clear()
   nowMs += 2 * MINUTE_MS
   await expect(upstream.probe(NEVER)).rejects.toThrow()
-  await vi.waitFor(async () => {
-    expect(await whoami(upstream)).toBe('at-the-new-place')
-  })
+  await expect.poll(() => whoami(upstream)).toBe('at-the-new-place')
   silent?.end('late')
   expect((await underWay).body.toString()).toBe('late')
   expect(told).toEqual(['reloaded'])
-  await vi.waitFor(() => {
-    expect(upstream.openConnections).toBe(1)
-  })
+  await expect.poll(() => upstream.openConnections).toBe(1)
 })
 
 test('a server that the authority of the cluster did not sign gets no token', async () => {
@@ -401,8 +381,6 @@ test('nothing is open once it is closed', async () => {
   const upstream = await open({ credentials: keys(addUser()) })
   await whoami(upstream)
   upstream.close()
-  await vi.waitFor(() => {
-    expect(upstream.openConnections).toBe(0)
-  })
+  await expect.poll(() => upstream.openConnections).toBe(0)
   expect((await failureOf(answerOf(upstream))).message).toBe('the connector is stopping')
 })

@@ -64,9 +64,9 @@ async function get(path: string): Promise<{ readonly statusCode: number; readonl
 }
 
 test('a cluster that does not know the role is not ready, and the log says where to look', async () => {
-  await vi.waitFor(() => {
-    expect(log.join('')).toContain("answered 401; see 'postern eks check --cluster prod --region eu-west-1'")
-  })
+  await expect
+    .poll(() => log.join(''))
+    .toContain("answered 401; see 'postern eks check --cluster prod --region eu-west-1'")
   const { statusCode, body } = await get('/api/v1/namespaces/default/pods')
   expect(statusCode).toBe(502)
   expect(body).toContain('does not accept the credential of this gateway')

@@ -179,7 +179,7 @@ describe('a socket whose API server no longer takes the credential', () => {
       })
       expect((await gateway.fetch(PODS)).statusCode).toBe(502)
       await expect
-        .poll(async () => (await ops(gateway, '/readyz')).text, { timeout: 3_000 })
+        .poll(async () => (await ops(gateway, '/readyz')).text)
         .toMatch(/\[-\]socket\/production failed: the API server .* does not accept the credential .* answered 401\n/)
       const told = gateway.log.filter((line) => line.includes('socket.readiness') && line.includes('answered 401'))
       expect(told).toHaveLength(1)
@@ -251,7 +251,7 @@ describe('a socket whose connector loses its rights in the cluster', () => {
       refuseAll(gateway)
       expect((await gateway.fetch(PODS)).statusCode).toBe(403)
       await expect
-        .poll(verbose, { timeout: 3_000 })
+        .poll(verbose)
         .toMatch(
           /\[\+\]socket\/production ok, but the credential of the connector has no rights .*; look at its bindings\n/,
         )
@@ -273,10 +273,10 @@ describe('a socket whose connector loses its rights in the cluster', () => {
       refuseAll(gateway)
       expect((await gateway.fetch(PODS)).statusCode).toBe(403)
       await expect
-        .poll(async () => (await ops(gateway, '/readyz')).text, { timeout: 3_000 })
+        .poll(async () => (await ops(gateway, '/readyz')).text)
         .toMatch(/\[-\]socket\/production failed: .* lacks the verb impersonate\n/)
       gateway.apiServer.ownRules = [impersonation]
-      await expect.poll(async () => (await ops(gateway, '/readyz')).status, { timeout: 4_000 }).toBe(200)
+      await expect.poll(async () => (await ops(gateway, '/readyz')).status).toBe(200)
     })
   })
 })

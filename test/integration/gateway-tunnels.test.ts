@@ -102,7 +102,7 @@ describe('an upgrade', () => {
     const client = await ask(`${POD}/exec?command=sh`, SPDY)
     await firstBytes(client)
     client.destroy()
-    await expect.poll(() => upstreams[0]?.destroyed, { timeout: 1_000 }).toBe(true)
+    await expect.poll(() => upstreams[0]?.destroyed).toBe(true)
     const second = await ask(`${POD}/exec?command=sh`, SPDY)
     await firstBytes(second)
     const closed = once(second, 'close')

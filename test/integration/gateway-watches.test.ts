@@ -33,7 +33,7 @@ describe('a watch', () => {
       expect(chunk.toString()).toBe(event)
     }
     response.destroy()
-    await expect.poll(() => watches.size, { timeout: 1_000 }).toBe(0)
+    await expect.poll(() => watches.size).toBe(0)
   })
 
   it('gets its head before its first event over HTTP/2 too', async () => {
@@ -42,7 +42,7 @@ describe('a watch', () => {
     const [headers] = (await once(stream, 'response')) as [Record<string, unknown>]
     expect(headers[':status']).toBe(200)
     session.destroy()
-    await expect.poll(() => watches.size, { timeout: 1_000 }).toBe(0)
+    await expect.poll(() => watches.size).toBe(0)
   })
 
   it('that its API server ends cleanly ends cleanly', async () => {
@@ -75,6 +75,6 @@ describe('a watch', () => {
     expect(new Set(await Promise.all(opened))).toEqual(new Set([200]))
     expect(watches.size).toBe(1_000)
     for (const session of sessions) session.destroy()
-    await expect.poll(() => watches.size, { timeout: 5_000 }).toBe(0)
+    await expect.poll(() => watches.size).toBe(0)
   }, 60_000)
 })

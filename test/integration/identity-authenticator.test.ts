@@ -1,4 +1,4 @@
-import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { startIdentityProvider, type IdentityProvider } from '../../sandbox/identity-provider.ts'
 import { people } from '../../sandbox/identity-provider/people.ts'
 import { issueTokens, refreshTokens } from '../../sandbox/identity-provider/tokens.ts'
@@ -116,9 +116,7 @@ test('a provider that is down at the start is not ready, says so, and is found w
   ])
 
   provider.setDown(false)
-  await vi.waitFor(() => {
-    expect(authenticator.readiness()).toEqual([{ issuer: provider.issuer, ready: true, reason: '' }])
-  }, 10_000)
+  await expect.poll(() => authenticator.readiness()).toEqual([{ issuer: provider.issuer, ready: true, reason: '' }])
   expect(await authenticate(idToken)).toHaveProperty('subject.username', 'ana@example.com')
 })
 

@@ -13,7 +13,6 @@ import { type StagedGateway, type StagedGatewayOptions, startStagedGateway } fro
 
 const PODS = '/sockets/production/api/v1/namespaces/default/pods'
 const authority = createCertificateAuthority('listener certificates')
-const SOON = { timeout: 5_000 }
 
 async function stage(options: StagedGatewayOptions = {}): Promise<StagedGateway> {
   const gateway = await startStagedGateway(options)
@@ -68,8 +67,8 @@ describe('a certificate that changes', () => {
     const before = await shown(gateway.port)
     await replace(gateway.directory, 'tls.key', next.key)
     await replace(gateway.directory, 'tls.crt', next.cert + authority.certificate)
-    await expect.poll(async () => (await shown(gateway.port)).serial, SOON).toBe(serialOf(next.cert))
-    await expect.poll(async () => (await shown(gateway.portalPort)).serial, SOON).toBe(serialOf(next.cert))
+    await expect.poll(async () => (await shown(gateway.port)).serial).toBe(serialOf(next.cert))
+    await expect.poll(async () => (await shown(gateway.portalPort)).serial).toBe(serialOf(next.cert))
     expect(before.serial).not.toBe(serialOf(next.cert))
     expect(ended).toBe(false)
     const stream = session.request({ ':path': PODS, authorization: `Bearer ${gateway.token}` })
@@ -89,7 +88,7 @@ describe('a certificate that changes', () => {
     const next = authority.issueServer({ hosts: ['127.0.0.1'] })
     await replace(gateway.directory, 'tls.key', next.key)
     await replace(gateway.directory, 'tls.crt', next.cert + authority.certificate)
-    await expect.poll(async () => (await shown(gateway.portalPort)).serial, SOON).toBe(serialOf(next.cert))
+    await expect.poll(async () => (await shown(gateway.portalPort)).serial).toBe(serialOf(next.cert))
     const socket = connect({ host: '127.0.0.1', port: gateway.portalPort, ca: authority.certificate })
     const answer = await answerOf(socket, 'GET /.well-known/postern HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
     expect(answer).toContain(Buffer.from(`${authority.certificate.trim()}\n`).toString('base64'))
@@ -120,10 +119,10 @@ describe('a certificate that changes', () => {
     expect((await told()).trim()).toBe(authority.certificate.trim())
     const next = createCertificateAuthority('the next one')
     await replace(gateway.directory, 'private-ca.crt', next.certificate)
-    await expect.poll(() => ops(gateway, '/readyz?verbose'), SOON).toMatch(/kubernetes ok, but .* is not signed by/)
+    await expect.poll(() => ops(gateway, '/readyz?verbose')).toMatch(/kubernetes ok, but .* is not signed by/)
     expect((await told()).trim()).toBe(authority.certificate.trim())
     await replace(gateway.directory, 'private-ca.crt', `${authority.certificate}\n${next.certificate}`)
-    await expect.poll(told, SOON).toContain(next.certificate.trim())
+    await expect.poll(told).toContain(next.certificate.trim())
     expect(await told()).toContain(authority.certificate.trim())
   })
 
@@ -134,22 +133,20 @@ describe('a certificate that changes', () => {
     const other = authority.issueServer({ hosts: ['127.0.0.1'] })
     await replace(gateway.directory, 'tls.crt', other.cert)
     await expect
-      .poll(() => ops(gateway, '/readyz?verbose'), SOON)
+      .poll(() => ops(gateway, '/readyz?verbose'))
       .toMatch(/\[\+\]certificate\/kubernetes ok, but the key of the certificate .*tls\.crt belongs to another one/)
     await replace(gateway.directory, 'tls.key', expired.key)
     await replace(gateway.directory, 'tls.crt', expired.cert)
-    await expect.poll(() => ops(gateway, '/readyz?verbose'), SOON).toMatch(/kubernetes ok, but .* expired on \d{4}/)
+    await expect.poll(() => ops(gateway, '/readyz?verbose')).toMatch(/kubernetes ok, but .* expired on \d{4}/)
     await rm(join(gateway.directory, 'tls.crt'))
-    await expect
-      .poll(() => ops(gateway, '/readyz?verbose'), SOON)
-      .toMatch(/kubernetes ok, but cannot read .*no such file/)
+    await expect.poll(() => ops(gateway, '/readyz?verbose')).toMatch(/kubernetes ok, but cannot read .*no such file/)
     expect(await shown(gateway.port)).toEqual(before)
     const refusals = gateway.log.filter((line) => line.includes('certificate.refused') && line.includes('kubernetes'))
     expect(refusals).toHaveLength(3)
     await replace(gateway.directory, 'tls.key', other.key)
     await replace(gateway.directory, 'tls.crt', other.cert)
-    await expect.poll(async () => (await shown(gateway.port)).serial, SOON).toBe(serialOf(other.cert))
-    await expect.poll(() => ops(gateway, '/readyz?verbose'), SOON).toContain('[+]certificate/kubernetes ok\n')
+    await expect.poll(async () => (await shown(gateway.port)).serial).toBe(serialOf(other.cert))
+    await expect.poll(() => ops(gateway, '/readyz?verbose')).toContain('[+]certificate/kubernetes ok\n')
     expect(gateway.log.join('')).not.toContain('PRIVATE KEY')
   })
 
@@ -179,7 +176,7 @@ describe('a certificate that changes', () => {
     expect((await shown(gateway.port)).serial).toBe(serialOf(versions[0]?.cert ?? ''))
     await symlink('..1', join(mounted, '..data_tmp'))
     await rename(join(mounted, '..data_tmp'), join(mounted, '..data'))
-    await expect.poll(async () => (await shown(gateway.port)).serial, SOON).toBe(serialOf(versions[1]?.cert ?? ''))
+    await expect.poll(async () => (await shown(gateway.port)).serial).toBe(serialOf(versions[1]?.cert ?? ''))
     expect(gateway.log.join('')).not.toContain('certificate.refused')
   })
 })
@@ -216,9 +213,7 @@ describe('several certificates of one listener', () => {
     const next = authority.issueServer({ hosts: ['*.apps.example.com'] })
     await replace(gateway.directory, '1.key', next.key)
     await replace(gateway.directory, '1.crt', next.cert)
-    await expect
-      .poll(async () => (await shown(gateway.port, 'a.apps.example.com')).serial, SOON)
-      .toBe(serialOf(next.cert))
+    await expect.poll(async () => (await shown(gateway.port, 'a.apps.example.com')).serial).toBe(serialOf(next.cert))
     expect(await serials([undefined, 'b.apps.example.com'])).toEqual([a, c])
   })
 })

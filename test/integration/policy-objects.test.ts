@@ -55,9 +55,8 @@ async function start(prepare: (server: StagedPolicyObjects) => void): Promise<St
   }
 }
 
-const soon = { timeout: 8_000, interval: 20 }
 /** Once this holds, the objects were read and are watched. */
-const ready = (staged: Staged) => expect.poll(staged.check, soon).toBe('[+]policy-objects ok')
+const ready = (staged: Staged) => expect.poll(staged.check).toBe('[+]policy-objects ok')
 
 describe('policies that are Kubernetes objects', () => {
   it('count beside those of files, from the first list, over several pages, and from each change on', async () => {
@@ -71,13 +70,13 @@ describe('policies that are Kubernetes objects', () => {
     expect(await code(SERVICES)).toBe(200)
     expect(await code(SECRETS)).toBe(200)
     server.put('no-secrets', denial('secrets'))
-    await expect.poll(() => code(SECRETS), soon).toBe(403)
+    await expect.poll(() => code(SECRETS)).toBe(403)
     const refusal = await gateway.fetch(SECRETS)
     expect(refusal.body).toContain('ClusterPosternPolicy/no-secrets#1')
     const rulesInTrail = async () => (await gateway.events()).map(({ annotations }) => annotations['postern.dev/rule'])
-    await expect.poll(rulesInTrail, soon).toContain('ClusterPosternPolicy/no-secrets#1')
+    await expect.poll(rulesInTrail).toContain('ClusterPosternPolicy/no-secrets#1')
     server.remove('no-secrets')
-    await expect.poll(() => code(SECRETS), soon).toBe(200)
+    await expect.poll(() => code(SECRETS)).toBe(200)
   })
 
   it('end what they no longer allow', async () => {
@@ -105,7 +104,7 @@ describe('policies that are Kubernetes objects', () => {
       server.put('bad', { ...reader('services'), subjects: {} })
     })
     const { server, gateway } = staged
-    await expect.poll(() => server.patches.length, soon).toBe(2)
+    await expect.poll(() => server.patches.length).toBe(2)
     const [bad] = server.patches.filter(({ target }) => target === `${CLUSTER_POLICIES}/bad/status`)
     expect(bad?.body).toMatchObject({
       metadata: { uid: 'uid-of-bad' },
@@ -125,12 +124,12 @@ describe('policies that are Kubernetes objects', () => {
     expect(await staged.check()).toMatch(/ok, but 1 are not accepted.*ClusterPosternPolicy\/bad: spec\.subjects: names/)
     expect(gateway.log.join('')).toContain('policy.object.refused')
     server.put('bad', reader('services'))
-    await expect.poll(() => server.patches.length, soon).toBe(3)
+    await expect.poll(() => server.patches.length).toBe(3)
     expect(JSON.stringify(server.patches[2]?.body)).toContain('"status":"True"')
     server.breakWatches()
-    await expect.poll(() => [server.lists.length, server.watches.length], soon).toEqual([2, 1])
+    await expect.poll(() => [server.lists.length, server.watches.length]).toEqual([2, 1])
     server.put('another', reader('pods'))
-    await expect.poll(() => server.patches.length, soon).toBe(4)
+    await expect.poll(() => server.patches.length).toBe(4)
   })
 
   it('keep what they said when they are changed for the worse', async () => {
@@ -142,10 +141,10 @@ describe('policies that are Kubernetes objects', () => {
     await ready(staged)
     server.put('services', { ...reader('services'), sockets: [] })
     server.put('no-secrets', { ...denial('secrets'), rule: [] })
-    await expect.poll(staged.check, soon).toMatch(/2 are not accepted/)
+    await expect.poll(staged.check).toMatch(/2 are not accepted/)
     expect([await code(SERVICES), await code(SECRETS)]).toEqual([200, 403])
     server.put('third', reader('nodes'))
-    await expect.poll(() => code('/sockets/production/api/v1/nodes/n'), soon).toBe(200)
+    await expect.poll(() => code('/sockets/production/api/v1/nodes/n')).toBe(200)
   })
 
   it('let nothing through until they were read once, since they may deny it', async () => {
@@ -158,7 +157,7 @@ describe('policies that are Kubernetes objects', () => {
       }
     })
     const { server, code, gateway } = staged
-    await expect.poll(staged.check, soon).toMatch(/^\[-\]policy-objects failed: not read since .* no right to list/)
+    await expect.poll(staged.check).toMatch(/^\[-\]policy-objects failed: not read since .* no right to list/)
     const refusal = await gateway.fetch(SECRETS)
     expect(refusal.statusCode).toBe(503)
     expect(refusal.body).toContain('not all policies are known yet')
@@ -166,7 +165,7 @@ describe('policies that are Kubernetes objects', () => {
     expect(await code('/sockets/production/version')).toBe(503)
     expect(gateway.apiServer.seen.filter(({ target }) => !target.startsWith(CLUSTER_POLICIES))).toEqual([])
     server.fault = () => false
-    await expect.poll(() => code(SECRETS), soon).toBe(403)
+    await expect.poll(() => code(SECRETS)).toBe(403)
     expect(gateway.apiServer.seen.some(({ target }) => target.startsWith('/api/'))).toBe(false)
     await ready(staged)
   })
@@ -183,7 +182,7 @@ describe('policies that are Kubernetes objects', () => {
       return target.startsWith(CLUSTER_POLICIES)
     }
     server.breakWatches()
-    await expect.poll(staged.check, soon).toMatch(/^\[\+\]policy-objects ok, but not read since 2.*Z: /)
+    await expect.poll(staged.check).toMatch(/^\[\+\]policy-objects ok, but not read since 2.*Z: /)
     expect([await staged.code(SERVICES), await staged.code(SECRETS)]).toEqual([200, 403])
     const metrics = await (await fetch(`http://127.0.0.1:${gateway.opsPort}/metrics`)).text()
     expect(metrics).toContain('postern_policy_objects_stale 1')
@@ -196,7 +195,7 @@ describe('policies that are Kubernetes objects', () => {
     expect(status.stdout).toMatch(/^objects: {2}2 in the cluster of socket production\nstale: {4}since 2.*Z: /m)
     server.fault = () => false
     server.remove('no-secrets')
-    await expect.poll(() => staged.code(SECRETS), soon).toBe(200)
+    await expect.poll(() => staged.code(SECRETS)).toBe(200)
     await ready(staged)
   })
 
@@ -262,7 +261,7 @@ describe('policies that are Kubernetes objects', () => {
     server.remove('services')
     server.watches.push(...watches)
     fault(server)
-    await expect.poll(() => staged.code(SERVICES), soon).toBe(403)
+    await expect.poll(() => staged.code(SERVICES)).toBe(403)
     expect(await staged.code(SECRETS)).toBe(403)
     expect(server.lists.length).toBeGreaterThan(1)
     await ready(staged)
@@ -280,7 +279,7 @@ describe('policies that are Kubernetes objects', () => {
       }
     })
     await ready(staged)
-    await expect.poll(() => staged.server.watches.length, soon).toBe(1)
+    await expect.poll(() => staged.server.watches.length).toBe(1)
     expect([gone, staged.server.lists.length]).toEqual([3, 4])
     expect(await staged.code(SERVICES)).toBe(200)
   })
@@ -307,7 +306,7 @@ describe('policies that are Kubernetes objects', () => {
         return true
       }
     })
-    await expect.poll(staged.check, soon).toContain(problem)
+    await expect.poll(staged.check).toContain(problem)
     expect(await staged.code(SECRETS)).toBe(503)
   })
 
@@ -324,7 +323,7 @@ describe('policies that are Kubernetes objects', () => {
     })
     await ready(staged)
     expect(await staged.code(SERVICES)).toBe(200)
-    await expect.poll(() => staged.gateway.log.join(''), soon).toContain('policy.objects.conditions.unwritten')
+    await expect.poll(() => staged.gateway.log.join('')).toContain('policy.objects.conditions.unwritten')
     expect(refused).toBe(1)
   })
 })

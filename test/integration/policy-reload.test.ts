@@ -71,27 +71,25 @@ describe('a policy that changes', () => {
     let ended = false
     watch.resume().once('end', () => (ended = true))
     await replacePolicy(STAGED_POLICY.replace('services/proxy', 'services/status'))
-    await expect.poll(() => gateway.log.join(''), { timeout: 5_000 }).toContain('policy.replaced')
+    await expect.poll(() => gateway.log.join('')).toContain('policy.replaced')
     expect(ended).toBe(false)
     watch.destroy()
   })
 
   it('stays what it was while a file is wrong, and says so', async () => {
     await replacePolicy('kind: Policy\nspec: 1\n')
-    await expect
-      .poll(async () => (await readyz()).text, { timeout: 5_000 })
-      .toMatch(/\[\+\]policy ok, but .*policy\.yaml:/)
+    await expect.poll(async () => (await readyz()).text).toMatch(/\[\+\]policy ok, but .*policy\.yaml:/)
     expect((await readyz()).status).toBe(200)
     expect(await statusOfPods()).toBe(200)
     await replacePolicy(NOTHING)
-    await expect.poll(statusOfPods, { timeout: 5_000 }).toBe(403)
+    await expect.poll(statusOfPods).toBe(403)
     expect((await readyz()).text).toContain('[+]policy ok\n')
   })
 
   it('stays what it was when its files are gone, for they may have denied something', async () => {
     const path = join(gateway.directory, 'policy.yaml')
     await rename(path, `${path}.gone`)
-    await expect.poll(async () => (await readyz()).text, { timeout: 5_000 }).toMatch(/policy ok, but .*matches no file/)
+    await expect.poll(async () => (await readyz()).text).toMatch(/policy ok, but .*matches no file/)
     expect(await statusOfPods()).toBe(200)
   })
 })

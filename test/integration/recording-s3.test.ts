@@ -104,7 +104,7 @@ async function record(
 }
 
 const inSpool = async (): Promise<string[]> => (await readdir(spool)).filter(isRecordingId)
-const uploaded = (): Promise<void> => expect.poll(inSpool, { timeout: 15_000 }).toEqual([])
+const uploaded = (): Promise<void> => expect.poll(inSpool).toEqual([])
 const isThere = (path: string): Promise<boolean> =>
   access(path).then(
     () => true,
@@ -182,9 +182,7 @@ describe('a bucket that is away', () => {
     await objects.stop()
     const store = await openStore()
     const [{ session }] = await record(store)
-    await expect
-      .poll(() => problems, { timeout: 15_000 })
-      .toEqual(['recordings cannot be uploaded at present; they are kept in the spool'])
+    await expect.poll(() => problems).toEqual(['recordings cannot be uploaded at present; they are kept in the spool'])
     expect(store.writable).toBe(true)
     expect(await textOf(await store.read(session.id))).toContain('said')
     await expect(store.list()).rejects.toThrow()

@@ -336,7 +336,7 @@ describe('whoever ends early ends the other side', () => {
     )
     await expect.poll(() => heard).toEqual(['data'])
     exchange.abort()
-    await expect.poll(() => server.open.size, { timeout: 1000 }).toBe(0)
+    await expect.poll(() => server.open.size).toBe(0)
     await expect.poll(() => upstream.openConnections).toBe(0)
     exchange.abort()
     expect(heard).toEqual(['data'])

@@ -16,8 +16,6 @@ import { loadStaticServer } from '../../src/upstream/static-server.ts'
 import { type StagedApiServer, startStagedApiServer } from '../support/staged-api-server.ts'
 import { answerOf, failureOf } from '../support/upstream-requests.ts'
 
-const SOON = { timeout: 5_000 }
-
 let directory: string
 let apiServer: StagedApiServer
 let events: string[]
@@ -81,14 +79,14 @@ describe('a pod’s service account', () => {
     await expect.poll(() => pending.length).toBe(1)
     const next = createCertificateAuthority('the next authority')
     await project('2', { 'ca.crt': apiServer.certificateAuthority + next.certificate, token: 'one' })
-    await expect.poll(() => events, SOON).toEqual(['reloaded'])
+    await expect.poll(() => events).toEqual(['reloaded'])
     apiServer.server.setSecureContext(next.issueServer())
     apiServer.onRequest = (_request, response) => response.end('by the next')
     expect((await answerOf(upstream)).body.toString()).toBe('by the next')
     pending[0]?.end('whole')
     expect((await underWay).body.toString()).toBe('whole')
     await project('3', { 'ca.crt': next.certificate, token: 'one' })
-    await expect.poll(() => events, SOON).toEqual(['reloaded', 'reloaded'])
+    await expect.poll(() => events).toEqual(['reloaded', 'reloaded'])
     expect((await answerOf(upstream)).statusCode).toBe(200)
     await expect.poll(() => upstream.openConnections).toBe(1)
     expect(upstream.problem).toBe('')
@@ -103,7 +101,7 @@ describe('a pod’s service account', () => {
     apiServer.onRequest = ({ headers }, response) => {
       response.writeHead(headers.authorization === 'Bearer two' ? 200 : 401).end()
     }
-    await expect.poll(async () => (await answerOf(upstream)).statusCode, SOON).toBe(200)
+    await expect.poll(async () => (await answerOf(upstream)).statusCode).toBe(200)
     expect(events).toEqual([])
     expect(upstream.openConnections).toBe(1)
   })
@@ -133,7 +131,7 @@ describe('a kubeconfig', () => {
     const watch = answerOf(upstream, { responseHeadTimeoutMs: Infinity })
     await expect.poll(() => watches.length).toBe(1)
     await write('config', text(other, 'two'))
-    await expect.poll(() => events, SOON).toEqual(['reloaded'])
+    await expect.poll(() => events).toEqual(['reloaded'])
     await answerOf(upstream)
     expect(tokensSeen(other)).toEqual(['Bearer two'])
     expect(apiServer.seen).toHaveLength(1)
@@ -145,13 +143,11 @@ describe('a kubeconfig', () => {
     const path = await write('config', text(apiServer, 'one'))
     const upstream = await open((files) => loadKubeconfig({ path }, files))
     await write('config', 'users: [{ name: a, user: { token: hush } }]\ncurrent-context: b\n')
-    await expect
-      .poll(() => upstream.problem, SOON)
-      .toMatch(/^kubeconfig \S+: there is no context "b"; there is none at all$/)
+    await expect.poll(() => upstream.problem).toMatch(/^kubeconfig \S+: there is no context "b"; there is none at all$/)
     expect((await answerOf(upstream)).statusCode).toBe(200)
     expect(tokensSeen(apiServer)).toEqual(['Bearer one'])
     await write('config', text(apiServer, 'one'))
-    await expect.poll(() => events.at(-1), SOON).toBe('mended')
+    await expect.poll(() => events.at(-1)).toBe('mended')
     expect(events).toHaveLength(2)
     expect(upstream.problem).toBe('')
   })
@@ -192,7 +188,7 @@ it('a client certificate is presented anew once both its files have changed', as
   await answerOf(upstream)
   await write('client.crt', second?.cert ?? '')
   await write('client.key', second?.key ?? '')
-  await expect.poll(() => events, SOON).toEqual(['reloaded'])
+  await expect.poll(() => events).toEqual(['reloaded'])
   await answerOf(upstream)
   expect(names).toEqual(['first', 'second'])
 })

@@ -1,4 +1,4 @@
-import { expect, test, vi } from 'vitest'
+import { expect, test } from 'vitest'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { onRequestHead, startScriptedServer } from '../support/scripted-server.ts'
 import { answerOf, openUpstream } from '../support/upstream-requests.ts'
@@ -19,12 +19,8 @@ test('an upstream that retires closes what is idle at once, and the rest when it
   await answerOf(upstream)
   expect(upstream.openConnections).toBe(2)
   upstream.retire()
-  await vi.waitFor(() => {
-    expect(upstream.openConnections).toBe(1)
-  })
+  await expect.poll(() => upstream.openConnections).toBe(1)
   finish()
   expect((await underWay).body.toString()).toBe('okay')
-  await vi.waitFor(() => {
-    expect(upstream.openConnections).toBe(0)
-  })
+  await expect.poll(() => upstream.openConnections).toBe(0)
 })

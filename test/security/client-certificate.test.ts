@@ -187,10 +187,10 @@ test('a new authority takes the place of the old one without a restart, and one 
     expect([code, (await listAs(successor))[0]]).toEqual([200, 401])
     await put('no certificate')
     const refused = () => replacing.log.some((line) => line.includes('certificate.refused') && line.includes('clients'))
-    await expect.poll(refused, { timeout: 10_000 }).toBe(true)
+    await expect.poll(refused).toBe(true)
     expect((await listAs(robot))[0]).toBe(200)
     await put(next.certificate)
-    await expect.poll(async () => (await listAs(successor))[0], { timeout: 10_000 }).toBe(200)
+    await expect.poll(async () => (await listAs(successor))[0]).toBe(200)
     expect((await listAs(robot))[0]).toBe(401)
     // Nor by what is left of a connection of before.
     expect(session).toBeInstanceOf(Buffer)

@@ -18,13 +18,11 @@ test('connections beyond the bound are closed, and there is room again when othe
   await Promise.all(refused)
   for (const socket of sockets) socket.destroy()
   await expect
-    .poll(
-      () =>
-        attacked.expectServing().then(
-          () => 'serving',
-          () => 'full',
-        ),
-      { timeout: 5_000 },
+    .poll(() =>
+      attacked.expectServing().then(
+        () => 'serving',
+        () => 'full',
+      ),
     )
     .toBe('serving')
 })

@@ -1,6 +1,7 @@
 import { createPublicKey } from 'node:crypto'
 import { EncryptJWT } from 'jose'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { cpuStopwatch } from '../support/cpu-stopwatch.ts'
 import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/oidc-authenticator.ts'
 import { refusalOf, unauthorized } from '../support/refusal.ts'
 import { bearer, claimsOfAna, type StagedIssuer, startStagedIssuer } from '../support/staged-issuer.ts'
@@ -39,7 +40,7 @@ test('a token that is encrypted for us is refused', async () => {
 
 test('a password-based token with a giant count is refused before any work', async () => {
   const header = encode({ alg: 'PBES2-HS512+A256KW', enc: 'A256GCM', p2c: 2_147_483_647, p2s: 'c2FsdA', zip: 'DEF' })
-  const before = performance.now()
+  const spentMs = cpuStopwatch()
   expect(await refusalOf(authenticator, `${header}.a.a.a.a`)).toEqual(
     unauthorized('an encrypted token is not accepted'),
   )
@@ -47,7 +48,7 @@ test('a password-based token with a giant count is refused before any work', asy
   expect(await refusalOf(authenticator, signed)).toEqual(
     unauthorized('the token is signed in a way that is not accepted'),
   )
-  expect(performance.now() - before).toBeLessThan(1000)
+  expect(spentMs()).toBeLessThan(1000)
 })
 
 test.for([

@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { cpuStopwatch } from '../support/cpu-stopwatch.ts'
 import { MAX_EXPRESSION_MS } from '../../src/identity/expression-timer.ts'
 import type { IssuerOptions } from '../../src/identity/issuer-options.ts'
 import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/oidc-authenticator.ts'
@@ -33,9 +34,9 @@ const rule = (expression: string): void => {
 test('a pattern takes time in proportion to the text', async () => {
   rule('claims.text.matches("^(a+)+$") || claims.text.matches("^(a|a)*b?c$") || claims.text.matches("(.*a){12}!")')
   const token = await issuer.sign({ text: `${'a'.repeat(5000)}?` })
-  const start = performance.now()
+  const spentMs = cpuStopwatch()
   expect(await refusalOf(authenticator, token)).toMatchObject({ code: 401 })
-  expect(performance.now() - start).toBeLessThan(20 * MAX_EXPRESSION_MS)
+  expect(spentMs()).toBeLessThan(20 * MAX_EXPRESSION_MS)
 })
 
 test.for<[string, string, Record<string, unknown>]>([
@@ -53,9 +54,9 @@ test.for<[string, string, Record<string, unknown>]>([
   ],
 ])('%s end in a refusal, and the connector goes on', async ([, expression, claims]) => {
   rule(expression)
-  const start = performance.now()
+  const spentMs = cpuStopwatch()
   expect(await refusalOf(authenticator, await issuer.sign(claims))).toMatchObject({ code: 401, reason: 'Unauthorized' })
-  expect(performance.now() - start).toBeLessThan(20 * MAX_EXPRESSION_MS)
+  expect(spentMs()).toBeLessThan(20 * MAX_EXPRESSION_MS)
   expect(await refusalOf(authenticator, await issuer.sign({ sub: '' }))).toMatchObject({ code: 401 })
 })
 
@@ -63,9 +64,9 @@ test('a token that is refused for its time is not evaluated again at once', asyn
   rule('claims.l.all(a, claims.l.all(b, claims.l.all(c, a + b + c >= 0)))')
   const token = await issuer.sign({ l: Array.from({ length: 2000 }, () => 1) })
   expect(await refusalOf(authenticator, token)).toEqual(unauthorized('the rules of the connector take too long'))
-  const start = performance.now()
+  const spentMs = cpuStopwatch()
   await refusalOf(authenticator, token)
-  expect(performance.now() - start).toBeLessThan(MAX_EXPRESSION_MS / 2)
+  expect(spentMs()).toBeLessThan(MAX_EXPRESSION_MS / 2)
 })
 
 test.for<[string, string, Record<string, unknown>]>([

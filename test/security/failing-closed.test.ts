@@ -122,7 +122,7 @@ describe('with a disk that takes no more of the trail', () => {
       const readiness = await fetch(`http://127.0.0.1:${surroundings.opsPort}/readyz?verbose`)
       expect(await readiness.text()).toContain('[-]audit failed')
     }
-    await vi.waitFor(told, { timeout: 5_000, interval: 20 })
+    await vi.waitFor(told, { timeout: 30_000, interval: 20 })
   })
   beforeEach(() => {
     surroundings.apiServer.seen.length = 0

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import { cpuStopwatch } from '../support/cpu-stopwatch.ts'
 import { attackedGateway, BAD_REQUEST, EVERYTHING, NAMESPACE, namesOf, valuesOf } from '../support/attacked-gateway.ts'
 
 // Attack D17.
@@ -38,9 +39,9 @@ describe('refused is', () => {
     ],
     ['blanks by the thousand', [KEY, VERSION, `Sec-WebSocket-Protocol: a${' '.repeat(30_000)}b`]],
   ])('%s', async (_, lines) => {
-    const start = performance.now()
+    const spentMs = cpuStopwatch()
     await attacked.expectRefused(await attacked.writeOnce(handshake(lines)), BAD_REQUEST)
-    expect(performance.now() - start).toBeLessThan(2_000)
+    expect(spentMs()).toBeLessThan(2_000)
   })
 })
 
@@ -57,12 +58,12 @@ describe('refused is over SPDY', () => {
     ['commas by the thousand', [`${','.repeat(30_000)}\x00`]],
   ])('%s', async (_, values) => {
     const lines = values.map((value) => `X-Stream-Protocol-Version: ${value}`)
-    const start = performance.now()
+    const spentMs = cpuStopwatch()
     const head = attacked.head('POST', EXEC, ['Connection: Upgrade', 'Upgrade: SPDY/3.1', ...lines])
     const { statusCode } = await attacked.writeOnce(head)
     expect(statusCode).toBe(400)
     expect(attacked.seen).toEqual([])
-    expect(performance.now() - start).toBeLessThan(2_000)
+    expect(spentMs()).toBeLessThan(2_000)
   })
 })
 

@@ -2,6 +2,7 @@ import { access, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { cpuStopwatch } from '../support/cpu-stopwatch.ts'
 import { loadKubeconfig } from '../../src/upstream/kubeconfig.ts'
 
 // Attack I4.
@@ -74,7 +75,7 @@ test.each([
 
 test('aliases without end are refused', async () => {
   const bomb = Array.from({ length: 12 }, (_, i) => `b${i + 1}: &b${i + 1} [${`*b${i}, `.repeat(9)}*b${i}]`).join('\n')
-  const start = performance.now()
+  const spentMs = cpuStopwatch()
   await expect(load({ rest: `b0: &b0 [x]\n${bomb}\n` })).rejects.toThrow()
-  expect(performance.now() - start).toBeLessThan(2_000)
+  expect(spentMs()).toBeLessThan(2_000)
 })

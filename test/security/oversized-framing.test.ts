@@ -24,7 +24,7 @@ test.each([
   const { answers, ended } = await attacked.write(attacked.head('POST', PODS, CHUNKED) + chunks)
   expect(answers.filter(({ statusCode }) => statusCode < 400)).toEqual([])
   expect(ended).toBe(true)
-  await expect.poll(() => attacked.apiServer.openRequests, { timeout: 5_000 }).toBe(0)
+  await expect.poll(() => attacked.apiServer.openRequests).toBe(0)
   attacked.forget()
   await attacked.expectServing()
 })

@@ -30,7 +30,7 @@ test('a request keeps the revision it was decided under, and the next is decided
     const answer = await attacked.send('HTTP/1.1', { target: `${NAMESPACE}/pods/next` })
     return 'statusCode' in answer ? answer.statusCode : 0
   }
-  await expect.poll(statusOfNext, { timeout: 10_000 }).toBe(403)
+  await expect.poll(statusOfNext).toBe(403)
   attacked.seen.length = 0
   const denied = await attacked.expectRefused(
     await attacked.send('HTTP/1.1', { target: `${NAMESPACE}/pods` }),

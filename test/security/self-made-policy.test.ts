@@ -32,7 +32,7 @@ beforeAll(async () => {
     async () => {
       expect(await code(allowed)).toBe(200)
     },
-    { timeout: 8_000 },
+    { timeout: 30_000 },
   )
 })
 afterAll(() => gateway.stop())

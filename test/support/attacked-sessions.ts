@@ -145,7 +145,7 @@ export async function relay(session: AttackedSession, from: 'client' | 'upstream
   const before = arrived()
   const sender = isClient ? session.client : session.upstream
   sender.write(bytes)
-  await expect.poll(() => arrived() - before, { timeout: 10_000, interval: 3 }).toBe(bytes.length)
+  await expect.poll(() => arrived() - before, { interval: 3 }).toBe(bytes.length)
 }
 
 /** What was kept of a session that is over. */
@@ -196,7 +196,7 @@ export async function closingOf(session: AttackedSession, { protocol }: SessionP
     const at = text.length - behind - bytes.length
     return at >= 0 && text.startsWith(bytes, at) ? text.slice(0, at) : undefined
   }
-  await expect.poll(closing, { timeout: 10_000, interval: 3 }).toBeDefined()
+  await expect.poll(closing, { interval: 3 }).toBeDefined()
   session.client.end()
   await session.closed
   return closing() ?? ''

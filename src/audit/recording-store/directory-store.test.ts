@@ -160,9 +160,7 @@ describe('a recording in a directory', () => {
     expect(drained).toBe(1)
     expect(store.writable).toBe(true)
     await expect(writer.finish(finishedManifest(manifest))).rejects.toThrow('cannot be kept')
-    await expect
-      .poll(async () => (await store.manifest(manifest.session.id))?.state, { timeout: 5000 })
-      .toBe('interrupted')
+    await expect.poll(async () => (await store.manifest(manifest.session.id))?.state).toBe('interrupted')
     await otherWriter.finish(finishedManifest(other))
     expect(problems).toEqual([])
   })

@@ -68,3 +68,10 @@ export class ForwardAccount {
     return this.#listed.get(connection) ?? this.#unlisted.get(connection)
   }
 }
+
+/** What the recording says of a connection, in one line. */
+export function describeConnection(connection: number, account: ForwardedConnection): string {
+  const { port, sentBytes, receivedBytes, error } = account
+  const told = `Connection ${connection} to port ${port}: ${sentBytes} bytes sent, ${receivedBytes} received`
+  return error === '' ? told : `${told}, failed: ${error}`
+}

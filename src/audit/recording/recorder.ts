@@ -6,14 +6,15 @@ import type {
 } from '../../kube/session/session-decoder.ts'
 import { CastWriter } from './cast-writer.ts'
 import { redactCommand } from './command-line.ts'
+import { CopyAccount, describeFile } from './copy-account.ts'
 import { ExitStatusReader } from './exit-status.ts'
-import { ForwardAccount } from './forward-account.ts'
+import { describeConnection, ForwardAccount } from './forward-account.ts'
 import { GatheredBytes, MAX_GATHERED_BYTES } from './gathered-bytes.ts'
 import { InputMasking } from './input-masking.ts'
 import { PipedInput } from './piped-input.ts'
 import { PipedStream, type PipedStreamObserver } from './piped-stream.ts'
 import type { JsonEscaping } from './json-escaping.ts'
-import type { CopiedFile, ForwardedConnection, RecordingManifest } from './recording-manifest.ts'
+import type { CopiedFile, RecordingManifest } from './recording-manifest.ts'
 import type { RecordingStore, RecordingWriter } from '../recording-store/recording-store.ts'
 import type { SessionFacts } from './session-facts.ts'
 import type { SessionRecorder } from './session-recorder.ts'
@@ -86,10 +87,6 @@ const GATHER_MS = 10
 /** The asciicast begins so long after the session at the latest, in milliseconds. */
 const HEADER_MS = 500
 
-/** Copied files that are listed, and characters of their paths together; the manifest says how many more there were. */
-const MAX_FILES = 10_000
-const MAX_PATH_CHARS = 4 * 1024 * 1024
-
 /** Characters of the command that stand in the asciicast's title. */
 const MAX_TITLE_CHARS = 256
 
@@ -119,9 +116,7 @@ class Recorder implements SessionRecorder {
   readonly #pipedInput: PipedInput
   readonly #pipedText = new TextDecoder()
   readonly #endedStreams = new Set<RemoteCommandStream>()
-  readonly #files: CopiedFile[] = []
-  #pathChars = 0
-  #droppedFiles = 0
+  readonly #copies = new CopyAccount()
   /** What is gathered, of one stream, and when its first byte came. */
   readonly #gathered = new GatheredBytes()
   #gatheredStream: Counted = 'stdout'
@@ -254,8 +249,8 @@ class Recorder implements SessionRecorder {
       input: { recorded: this.#options.input, maskedCharacters: this.#masking.maskedCharacters },
       connections: this.#forward.listed,
       droppedConnections: this.#forward.dropped,
-      files: this.#files,
-      droppedFiles: this.#droppedFiles,
+      files: this.#copies.listed,
+      droppedFiles: this.#copies.dropped,
     })
   }
 
@@ -347,12 +342,7 @@ class Recorder implements SessionRecorder {
       entry: (entry) => {
         const file: CopiedFile = { direction: stream === 'stdin' ? 'upload' : 'download', ...entry }
         this.#cast.event(this.#atMs, 'm', describeFile(file))
-        if (this.#files.length === MAX_FILES || this.#pathChars + file.path.length > MAX_PATH_CHARS) {
-          this.#droppedFiles++
-          return
-        }
-        this.#pathChars += file.path.length
-        this.#files.push(file)
+        this.#copies.copied(file)
       },
     }
   }
@@ -400,14 +390,4 @@ class Recorder implements SessionRecorder {
   #elapsed(): number {
     return this.#now() - this.#startedAt
   }
-}
-
-function describeFile({ direction, type, path, byteLength, hash }: CopiedFile): string {
-  return `${direction} of ${type} ${path}: ${byteLength} bytes${hash === '' ? '' : `, ${hash}`}`
-}
-
-function describeConnection(connection: number, account: ForwardedConnection): string {
-  const { port, sentBytes, receivedBytes, error } = account
-  const told = `Connection ${connection} to port ${port}: ${sentBytes} bytes sent, ${receivedBytes} received`
-  return error === '' ? told : `${told}, failed: ${error}`
 }
