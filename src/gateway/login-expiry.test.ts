@@ -42,6 +42,48 @@ test('a newer token of the same subject keeps it, that of another does not', () 
   expect(ana).toHaveBeenCalledOnce()
 })
 
+describe('a newer credential that is not of the same login does not keep a stream:', () => {
+  const logins = new Logins()
+  const ofLogin = (nonce: string, lifetimeMs: number, username = 'ana'): Authentication => {
+    const authentication = token(username, lifetimeMs)
+    const login = logins.enter(authentication, signInOf(authentication.issuer, { sub: 'ana', nonce }))
+    return { ...authentication, login }
+  }
+  const ofAccount = (uid: string, lifetimeMs: number): Authentication => {
+    const { subject, ...rest } = token('sa:system:serviceaccount:ci:deployer', lifetimeMs)
+    return { ...rest, subject: { ...subject, uid } }
+  }
+  const certificate = (lifetimeMs: number): Authentication => ({ ...token('x509:deployer', lifetimeMs), isFinal: true })
+
+  test.for<[string, Authentication, Authentication, number]>([
+    ['another login of the same person', ofLogin('a', 1_000), ofLogin('b', 5_000), 1_500],
+    ['the same login by another name', ofLogin('c', 1_000), ofLogin('c', 5_000, 'root'), 1_500],
+    ['an account of the same name that was made anew', ofAccount('1', 1_000), ofAccount('2', 5_000), 1_500],
+    ['another certificate of the same name, and no grace', certificate(1_000), certificate(5_000), 1_000],
+  ])('%s', ([, opened, newer, endsMs]) => {
+    const expiry = new LoginExpiry(500)
+    const [gone, kept] = [vi.fn(), vi.fn()]
+    expiry.watch(opened, gone)
+    const callOff = expiry.watch(newer, kept)
+    expiry.seen(newer)
+    vi.advanceTimersByTime(endsMs - 1)
+    expect(gone).not.toHaveBeenCalled()
+    vi.advanceTimersByTime(1)
+    expect([gone.mock.calls.length, kept.mock.calls.length]).toEqual([1, 0])
+    callOff()
+  })
+
+  test('while one of the same login does', () => {
+    const expiry = new LoginExpiry(500)
+    const over = vi.fn()
+    const callOff = [ofLogin('d', 1_000), ofAccount('3', 1_000)].map((opened) => expiry.watch(opened, over))
+    for (const newer of [ofLogin('d', 5_000), ofAccount('3', 5_000)]) expiry.seen(newer)
+    vi.advanceTimersByTime(5_499)
+    expect(over).not.toHaveBeenCalled()
+    for (const off of callOff) off()
+  })
+})
+
 test('a stream that is over is forgotten', () => {
   const logins = new LoginExpiry(0)
   const expired = vi.fn()
@@ -79,6 +121,21 @@ describe('a newer token that says something else of its person', () => {
     logins.seen(newer)
     logins.seen(newer)
     expect(changed.mock.calls).toEqual(Array(times).fill([newer]))
+    callOff()
+  })
+
+  test('counts whatever login of theirs it is of', () => {
+    const changed = vi.fn()
+    const all = new Logins()
+    const expiry = new LoginExpiry(0, changed)
+    const enter = (authentication: Authentication, sid: string): Authentication => ({
+      ...authentication,
+      login: all.enter(authentication, signInOf(authentication.issuer, { sub: 'ana', sid })),
+    })
+    const callOff = expiry.watch(enter(inGroups(['a'], 1_000), 'laptop'), () => undefined)
+    const newer = enter(inGroups([], 2_000), 'desktop')
+    expiry.seen(newer)
+    expect(changed.mock.calls).toEqual([[newer]])
     callOff()
   })
 

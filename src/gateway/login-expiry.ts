@@ -5,24 +5,29 @@ import type { Subject } from '../kube/subject.ts'
 import { after } from './deadline.ts'
 import { loginExpired, loginRevoked } from './session-endings.ts'
 
-interface OpenLogin {
-  /** When the newest token that was seen of it expires, in milliseconds since the epoch. */
+/** What streams are open of. */
+interface Holder {
+  /** When the newest credential that was seen of it expires, in milliseconds since the epoch. */
   expiresAtMs: number
-  /** Who its person is, by that token. */
-  subject: Subject
   streams: number
+}
+
+interface Person extends Holder {
+  /** Who they are by that credential. */
+  subject: Subject
 }
 
 /**
  * Ends streams whose login is over. It was revoked; or the token that opened the stream has expired, the grace is over
- * too, and the same subject of the same issuer has not come with a newer token since: whoever was disabled or signed out
- * cannot get one.
+ * too, and the same login has not come with a newer token since: whoever was disabled or signed out cannot get one.
+ * Of a machine it is the same account; what a credential opened that nothing renews ends with it.
  */
 export class LoginExpiry {
   readonly #graceMs: number
   readonly #onChange: (authentication: Authentication) => void
-  /** Only of subjects with open streams. */
-  readonly #logins = new Map<string, OpenLogin>()
+  /** Only those with open streams, as the rest. */
+  readonly #logins = new Map<string, Holder>()
+  readonly #people = new Map<string, Person>()
 
   /** @param onChange told when a newer token of somebody with open streams says that they are in other groups by now. */
   constructor(graceMs: number, onChange: (authentication: Authentication) => void = () => undefined) {
@@ -33,13 +38,15 @@ export class LoginExpiry {
   /** A request came with this credential. */
   seen(authentication: Authentication): void {
     if (this.#logins.size === 0) return
-    const login = this.#logins.get(keyOf(authentication))
     const { subject, expiresAtMs } = authentication
+    const login = this.#logins.get(loginKey(authentication))
+    if (login !== undefined) login.expiresAtMs = Math.max(login.expiresAtMs, expiresAtMs)
+    const person = this.#people.get(personKey(authentication))
     // Of two tokens the one that holds for longer is taken for the newer.
-    if (login === undefined || expiresAtMs <= login.expiresAtMs) return
-    const changed = !isSame(login.subject, subject)
-    login.expiresAtMs = expiresAtMs
-    login.subject = subject
+    if (person === undefined || expiresAtMs <= person.expiresAtMs) return
+    const changed = !isSame(person.subject, subject)
+    person.expiresAtMs = expiresAtMs
+    person.subject = subject
     if (changed) this.#onChange(authentication)
   }
 
@@ -48,20 +55,19 @@ export class LoginExpiry {
    * returns. Returns the function that calls it off.
    */
   watch(authentication: Authentication, onOver: (status: Status) => void): () => void {
-    const key = keyOf(authentication)
-    const { subject, expiresAtMs } = authentication
-    const open = this.#logins.get(key) ?? { expiresAtMs, subject, streams: 0 }
-    this.#logins.set(key, open)
-    open.streams += 1
+    const { subject, expiresAtMs, isFinal = false } = authentication
+    const [login, leaveLogin] = hold(this.#logins, loginKey(authentication), { expiresAtMs, streams: 0 })
+    const [, leavePerson] = hold(this.#people, personKey(authentication), { expiresAtMs, subject, streams: 0 })
     this.seen(authentication)
+    const endsAtMs = (): number => (isFinal ? expiresAtMs : login.expiresAtMs + this.#graceMs)
     let watching = true
     const stop = (): void => {
       if (!watching) return
       watching = false
       stopWaiting()
       stopListening()
-      open.streams -= 1
-      if (open.streams === 0) this.#logins.delete(key)
+      leaveLogin()
+      leavePerson()
     }
     const over = (status: Status): void => {
       stop()
@@ -69,8 +75,8 @@ export class LoginExpiry {
     }
     let stopWaiting = (): void => undefined
     const wait = (): void => {
-      stopWaiting = after(open.expiresAtMs + this.#graceMs - Date.now(), () => {
-        if (open.expiresAtMs + this.#graceMs > Date.now()) wait()
+      stopWaiting = after(endsAtMs() - Date.now(), () => {
+        if (endsAtMs() > Date.now()) wait()
         else over(loginExpired())
       })
     }
@@ -80,6 +86,20 @@ export class LoginExpiry {
     })
     return stop
   }
+}
+
+/** Counts a stream of a holder, who is there while one is open. Returns the holder, and what takes it off again. */
+function hold<T extends Holder>(holders: Map<string, T>, key: string, first: T): readonly [T, () => void] {
+  const holder = holders.get(key) ?? first
+  holders.set(key, holder)
+  holder.streams += 1
+  return [
+    holder,
+    () => {
+      holder.streams -= 1
+      if (holder.streams === 0) holders.delete(key)
+    },
+  ]
 }
 
 /** Calls back as soon as the login is revoked; soon when it was while what it asked for was on its way. */
@@ -97,6 +117,11 @@ function isSame(one: Subject, other: Subject): boolean {
   return one === other || rights(one) === rights(other)
 }
 
-function keyOf({ issuer, subject }: Authentication): string {
+function personKey({ issuer, subject }: Authentication): string {
   return `${issuer}\n${subject.username}`
+}
+
+/** An account that was made anew, or a person by another name, is another. */
+function loginKey({ issuer, subject, login }: Authentication): string {
+  return `${login?.id ?? issuer}\n${subject.username}\n${login === undefined ? subject.uid : ''}`
 }

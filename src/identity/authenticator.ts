@@ -8,8 +8,10 @@ export interface Authentication {
   readonly subject: Subject
   /** Who vouches: the URL of the token's issuer, `serviceaccounts/SOCKET`, or `client certificates`. */
   readonly issuer: string
-  /** When the credential ends, in milliseconds since the epoch. Streams opened with it end then. */
+  /** When the credential ends, in milliseconds since the epoch. */
   readonly expiresAtMs: number
+  /** Whether nothing renews it: what it opened ends when it does, whatever newer one comes by the same name. */
+  readonly isFinal?: true
   /** What it belongs to; absent for machines, which do not sign in, and where logins are not told apart. */
   readonly login?: Login
 }

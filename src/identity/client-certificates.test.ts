@@ -17,6 +17,7 @@ test('a certificate becomes a subject that ends when it does, the same each time
     subject: { username: 'x509:deployer', uid: '', groups: ['x509:robots', 'x509:ci'], extra: {} },
     issuer: 'client certificates',
     expiresAtMs: certificate.validToDate.getTime(),
+    isFinal: true,
   })
   expect(certificates.authenticate({ certificate, problem: '' })).toBe(first)
 

@@ -1,4 +1,6 @@
 import type { X509Certificate } from 'node:crypto'
+// toLegacyObject() leaves node:tls without createSecureContext when it is what loads it first (seen with Node 24.21).
+import 'node:tls'
 import { excerpt } from '../kube/quote.ts'
 import type { Subject } from '../kube/subject.ts'
 import type { Authentication } from './authenticator.ts'
@@ -63,6 +65,7 @@ export class ClientCertificates {
       }),
       issuer: 'client certificates',
       expiresAtMs: certificate.validToDate.getTime(),
+      isFinal: true,
     })
     this.#known.set(certificate, authentication)
     return authentication

@@ -91,7 +91,7 @@ const loginKind: ObjectKind<ShownLogin> = {
 interface LoginHandlers {
   readonly list: RequestHandler
   readonly get: RequestHandler
-  /** Revokes the login. It stays in the list for a while. */
+  /** Revokes the login, and those that cannot be told from it. They stay in the list for a while. */
   readonly remove: RequestHandler
 }
 
@@ -142,8 +142,11 @@ export function loginHandlers({
       refuseDeleteOptions(request, call.query)
       const reason = reasonOf(call.query)
       const login = findFor(REVOKE, call)
-      await logins.revoke(login, call.authentication.subject.username, reason)
-      respond(response, 200, deleted('logins', login.id))
+      const isSignOut = call.requestInfo.name === CURRENT
+      const ended = await logins.revoke(login, call.authentication.subject.username, reason, isSignOut)
+      const others = ended.filter((one) => one !== login).map(({ id }) => id)
+      const message = others.length === 0 ? '' : `revoked with it, as they cannot be told apart: ${others.join(', ')}`
+      respond(response, 200, deleted('logins', login.id, message))
     },
   }
 }

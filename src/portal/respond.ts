@@ -28,11 +28,19 @@ export function respond(response: Response, statusCode: number, object: unknown)
 /**
  * What a DELETE that did its work answers.
  *
+ * @param message what else it did; empty when nothing.
  * @see k8s.io/apiserver `pkg/endpoints/handlers/delete.go`
  */
-export function deleted(resource: string, name: string): unknown {
+export function deleted(resource: string, name: string, message = ''): unknown {
   const details = { name, group: 'postern.dev', kind: resource }
-  return { kind: 'Status', apiVersion: 'v1', metadata: {}, status: 'Success', details }
+  return {
+    kind: 'Status',
+    apiVersion: 'v1',
+    metadata: {},
+    status: 'Success',
+    ...(message !== '' && { message }),
+    details,
+  }
 }
 
 /** Sends JSON under the media type that Kubernetes gives it, which has no parameter; Express would add one. */

@@ -12,6 +12,7 @@ import { people, type Person } from '../../sandbox/identity-provider/people.ts'
 import { type App, createApp } from '../../src/app.ts'
 import { loadConnectorConfig } from '../../src/config/load-connector-config.ts'
 import { changeLogin, keptLogin } from '../support/kept-login.ts'
+import { nextSecond } from '../support/next-second.ts'
 import { createLaptop, type CommandResult, type Laptop } from '../support/postern-command.ts'
 import { createOpener, type StagedSurroundings, stageSurroundings } from '../support/staged-gateway.ts'
 
@@ -216,6 +217,31 @@ describe.each([
     expect(await laptop.run(['client', 'logout'])).toMatchObject({ exitCode: 0, stderr: '' })
     const endedAtMs = Date.now()
     expect((await streams.ended) - endedAtMs).toBeLessThan(WITHIN_MS)
+  })
+
+  test('a login that is revoked stays out though its refresh token holds, until its person signs in anew', async () => {
+    await logIn()
+    const streams = await openStreams(idToken())
+    expect(await laptop.run(['logins', 'revoke', 'current', '--reason', 'lost'])).toMatchObject({ exitCode: 0 })
+    const revokedAtMs = Date.now()
+    expect((await streams.ended) - revokedAtMs).toBeLessThan(WITHIN_MS)
+    const before = { token: idToken(), refreshes: provider.counts.refreshes }
+    await nextSecond()
+    changeLogin(laptop, portal, { refreshAtMs: 0, expiresAtMs: 0 })
+    expect(await laptop.run(['client', 'token'])).toMatchObject({ exitCode: 0 })
+    expect(provider.counts.refreshes).toBe(before.refreshes + 1)
+    expect(idToken()).not.toBe(before.token)
+    expect(await statusOf(idToken())).toEqual([
+      401,
+      expect.stringMatching(/^this login was revoked by ana@example\.com: lost; sign in again with/) as unknown,
+    ])
+
+    const again = await logIn()
+    expect([again.exitCode, again.asked]).toEqual([0, sessions ? 2 : 1])
+    expect((await statusOf(idToken()))[0]).toBe(200)
+    changeLogin(laptop, portal, { refreshAtMs: 0, expiresAtMs: 0 })
+    expect(await laptop.run(['client', 'token'])).toMatchObject({ exitCode: 0, stderr: '' })
+    expect((await statusOf(idToken()))[0]).toBe(200)
   })
 
   test('somebody who was disabled gets no newer token, and is told so', async () => {

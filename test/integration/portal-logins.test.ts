@@ -46,7 +46,7 @@ beforeEach(async () => {
   logins = new Logins()
   sink.events.splice(0)
   portal = await startPortal({
-    issuers: [issuer.options(), other.options()],
+    issuers: [issuer.options(), other.options({ sharesNamesWith: [issuer.url] })],
     logins,
     authorize: (attributes) => authorizer.authorize(attributes),
     sink,
@@ -64,9 +64,14 @@ async function ask(
   who: string,
   method: 'get' | 'head' | 'delete' | 'put',
   path: string,
-  { sid = who, from = issuer, accept = 'application/json' } = {},
+  {
+    sid = who,
+    from = issuer,
+    accept = 'application/json',
+    named = { sid },
+  }: { sid?: string; from?: StagedIssuer; accept?: string; named?: Record<string, unknown> } = {},
 ): Promise<Answer> {
-  const token = await from.sign({ sub: who, email: `${who}@example.com`, sid })
+  const token = await from.sign({ sub: who, email: `${who}@example.com`, ...named })
   const agent = supertest.agent(portal.url, { ca: portal.certificateAuthority })
   const answer: unknown = await agent[method](`${GROUP}/logins${path}`)
     .set('authorization', `Bearer ${token}`)
@@ -141,6 +146,20 @@ describe('everybody', () => {
       state: 'revoked',
       revocation: { by: 'ana@example.com', reason: 'lost', time: expect.any(String) as string },
     })
+  })
+
+  test('ends with theirs what cannot be told from it, and is told so', async () => {
+    const [laptop, nameless] = [await idOf('ana', { named: { nonce: 'n' } }), await idOf('ana', { named: {} })]
+    const desktop = await idOf('ana', { named: { nonce: 'm' } })
+    const { status, body } = await ask('ana', 'delete', `/${laptop}`, { named: { nonce: 'm' } })
+    expect([status, body['message']]).toEqual([200, `revoked with it, as they cannot be told apart: ${nameless}`])
+    const refused = await ask('ana', 'get', '', { named: {} })
+    expect([refused.status, refused.body['message']]).toEqual([
+      401,
+      'a login of this person was revoked by ana@example.com, and this token does not show that it is of another, ' +
+        'as one from a browser (not --device) does; sign in again with "postern client login"',
+    ])
+    expect(await idOf('ana', { named: { nonce: 'm' } })).toBe(desktop)
   })
 
   test('has a name at one issuer: at another it is somebody else’s', async () => {

@@ -32,6 +32,7 @@ const attacked = attackedGateway({
     const partner = {
       ...issuer,
       issuer: { url: partners.url, audiences: ['postern'], certificateAuthority: partners.certificateAuthority },
+      claimMappings: { username: { claim: 'email', prefix: 'partner:' } },
     }
     const own = { ...issuer, client: { id: 'postern', backchannelLogout: true } }
     return { ...document, identity: { ...document.identity, issuers: [own, partner, ...rest] } }

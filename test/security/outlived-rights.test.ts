@@ -2,6 +2,8 @@ import { once } from 'node:events'
 import { rename, writeFile } from 'node:fs/promises'
 import type { IncomingMessage } from 'node:http'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { decodeJwt } from 'jose'
 import { describe, expect, test } from 'vitest'
 import { CLOCK_LEEWAY_SECONDS } from '../../src/identity/id-token-claims.ts'
 import { attackedGateway, NAMESPACE } from '../support/attacked-gateway.ts'
@@ -47,7 +49,14 @@ const STREAMS = [
 type Stream = (typeof STREAMS)[number]
 
 const attacked = attackedGateway({
-  policy: policy('payments-dev, guests'),
+  policy: policy('payments-dev, guests, "machines:payments-dev"'),
+  adjust: (document) => ({
+    ...document,
+    identity: {
+      ...document.identity,
+      serviceAccounts: [{ socket: 'production', audiences: ['machines'], prefix: 'machines:' }],
+    },
+  }),
   recordings: { store: { directory: 'recordings' } },
   limits: { expiredTokenGrace: `${GRACE_SECONDS}s` },
 })
@@ -87,10 +96,16 @@ function sessionOf(session: AttackedSession, ending: (session: AttackedSession) 
   }
 }
 
-async function openResponse(kind: 'watch' | 'log', token: string): Promise<Open> {
-  attacked.apiServer.onRequest = (_request, response) => {
+type Handler = typeof attacked.apiServer.onRequest
+
+async function openResponse(
+  kind: 'watch' | 'log',
+  token: string,
+  around: (handler: Handler) => Handler = (handler) => handler,
+): Promise<Open> {
+  attacked.apiServer.onRequest = around((_request, response) => {
     response.writeHead(200).write('{"type":"ADDED"}\n')
-  }
+  })
   const target = kind === 'watch' ? `${NAMESPACE}/pods?watch=true` : `${NAMESPACE}/pods/web/log?follow=true`
   const response: IncomingMessage = await attacked.gateway.open(target, {
     anonymous: true,
@@ -108,12 +123,13 @@ async function openResponse(kind: 'watch' | 'log', token: string): Promise<Open>
 describe('the end of a login', () => {
   const endsAt = (inSeconds: number): number => Math.floor(Date.now() / 1000) + inSeconds
   /** A token that counts as expired at that time. */
-  const tokenOf = (who: string, endsAtSeconds: number): Promise<string> =>
+  const tokenOf = (who: string, endsAtSeconds: number, named: Record<string, unknown> = {}): Promise<string> =>
     attacked.gateway.issuer.sign({
       sub: who,
       email: `${who}@example.com`,
       groups: ['payments-dev'],
       exp: endsAtSeconds - CLOCK_LEEWAY_SECONDS,
+      ...named,
     })
 
   test('ends everything that it opened once the grace is over, and nothing whose login has a newer token', async () => {
@@ -143,11 +159,61 @@ describe('the end of a login', () => {
     for (const one of kept) one.close()
   })
 
-  test('is not put off by anybody else’s newer token', async () => {
+  test.for<[string, string, Record<string, unknown>, Record<string, unknown>]>([
+    ['anybody else’s newer token', 'anastasia', {}, {}],
+    ['that of another session of the same person', 'ana', { sid: 'laptop' }, { sid: 'desktop' }],
+    ['that of another time of signing in of theirs', 'ana', { auth_time: 1000 }, { auth_time: 2000 }],
+    ['that of another sign-in of theirs at an issuer that tells its nonce', 'ana', { nonce: 'n1' }, { nonce: 'n2' }],
+    ['that of the same session under another name', 'ana', { sid: 's' }, { sid: 's', email: 'root@example.com' }],
+  ])('is not put off by %s', async ([, who, own, others]) => {
     const endsAtSeconds = endsAt(1)
-    const session = await open('exec over SPDY', await tokenOf('ana', endsAtSeconds))
-    await open('watch', await tokenOf('anastasia', endsAt(60)))
-    expect((await session.ended).atMs).toBeLessThan((endsAtSeconds + GRACE_SECONDS) * 1000 + LATE_MS)
+    const session = await open('exec over SPDY', await tokenOf('ana', endsAtSeconds, own))
+    const watch = await open('watch', await tokenOf('ana', endsAtSeconds, own))
+    const other = await open('watch', await tokenOf(who, endsAt(60), others))
+    for (const { ended } of [session, watch])
+      expect((await ended).atMs).toBeLessThan((endsAtSeconds + GRACE_SECONDS) * 1000 + LATE_MS)
+    expect(other.isOpen()).toBe(true)
+    other.close()
+  })
+})
+
+describe('the end of a machine', () => {
+  /** A token of a service account, which the cluster takes to be whoever it says. */
+  const tokenOf = (uid: string, expiresAtSeconds: number): Promise<string> =>
+    attacked.gateway.issuer.sign({ iss: 'https://cluster.local', sub: uid, aud: 'machines', exp: expiresAtSeconds })
+  /** Answers reviews, and everything else as before. */
+  const reviewing =
+    (next: Handler): Handler =>
+    (request, response) => {
+      if (request.url !== '/apis/authentication.k8s.io/v1/tokenreviews') {
+        next(request, response)
+        return
+      }
+      void text(request).then((body) => {
+        const { token } = (JSON.parse(body) as { spec: { token: string } }).spec
+        const user = {
+          username: 'system:serviceaccount:ci:deployer',
+          uid: decodeJwt(token).sub,
+          groups: ['payments-dev'],
+        }
+        const status = { authenticated: true, audiences: ['machines'], user }
+        response.writeHead(201, { 'content-type': 'application/json' })
+        response.end(JSON.stringify({ apiVersion: 'authentication.k8s.io/v1', kind: 'TokenReview', status }))
+      })
+    }
+  const openWatch = (token: string): Promise<Open> => openResponse('watch', token, reviewing)
+
+  test('is not put off by a newer token of an account that was made anew by its name', async () => {
+    const endsAtSeconds = Math.floor(Date.now() / 1000) + 2
+    const gone = await openWatch(await tokenOf('deleted', endsAtSeconds))
+    const renewed = await openWatch(await tokenOf('anew', endsAtSeconds))
+    const newer = await openWatch(await tokenOf('anew', endsAtSeconds + 60))
+    const dueMs = (endsAtSeconds + GRACE_SECONDS) * 1000
+    const { atMs } = await gone.ended
+    expect(atMs).toBeGreaterThanOrEqual(dueMs)
+    expect(atMs).toBeLessThan(dueMs + LATE_MS)
+    expect([renewed.isOpen(), newer.isOpen()]).toEqual([true, true])
+    for (const one of [renewed, newer]) one.close()
   })
 })
 

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { attackedGateway, EVERYTHING, NAMESPACE, UNAUTHORIZED } from '../support/attacked-gateway.ts'
@@ -23,6 +24,11 @@ const tokenOf = (who: string, claims: Record<string, unknown>): Promise<string> 
 const ask = (token: string, method: string, path: string) => askPortal(attacked.gateway, token, method, GROUP + path)
 const revoke = async (token: string, id = 'current'): Promise<number> =>
   (await ask(token, 'DELETE', `/${id}?reason=stolen`)).statusCode
+/** Revokes the login of a token with another login of the same person. */
+const revokeFromElsewhere = async (token: string, sub: string): Promise<number> => {
+  const { metadata } = JSON.parse((await ask(token, 'GET', '/current')).body) as { metadata: { name: string } }
+  return revoke(await tokenOf('ana', { sub, nonce: randomUUID(), iat: nowSeconds() + 3 }), metadata.name)
+}
 const pods = async (token: string): Promise<number> => {
   const answer = await attacked.send('HTTP/1.1', { target: `${NAMESPACE}/pods`, token })
   return 'statusCode' in answer ? answer.statusCode : 0
@@ -42,6 +48,7 @@ describe('a revoked login', () => {
     ['with the session at the issuer', { sid: 's1' }],
     ['with the time of signing in', { auth_time: nowSeconds() - 60 }],
     ['with both', { sid: 's2', auth_time: nowSeconds() - 60 }],
+    ['with the nonce of the sign-in', { sub: 'ana-3', nonce: 'n1' }],
   ] as const)('has no way in by any token, refreshed ones included, of an issuer %s', async ([, claims]) => {
     const [used, unused] = [await tokenOf('ana', claims), await tokenOf('ana', claims)]
     expect(await pods(used)).toBe(200)
@@ -50,17 +57,53 @@ describe('a revoked login', () => {
       await expectRevoked(token)
   })
 
-  test('has no way in by any token that was issued before, of an issuer that tells no more', async () => {
-    const [used, unused] = [await tokenOf('ana', {}), await tokenOf('ana', { iat: nowSeconds() - 5 })]
+  test.for([
+    ['that has lost its nonce', { nonce: 'n2' }],
+    ['of an issuer that tells nothing of the sign-in', {}],
+  ] as const)('has no way in by a refreshed token %s, whenever that was issued', async ([, named]) => {
+    const sub = `ana-${randomUUID()}`
+    const used = await tokenOf('ana', { sub, ...named })
     expect(await pods(used)).toBe(200)
-    expect(await revoke(used)).toBe(200)
-    for (const token of [used, unused]) await expectRevoked(token)
+    const refreshedBefore = await tokenOf('ana', { sub })
+    expect(await pods(refreshedBefore)).toBe(200)
+    expect(await revokeFromElsewhere(used, sub)).toBe(200)
+    expect(await pods(used)).toBe(401)
+    expect(await pods(refreshedBefore)).toBe(401)
+    for (const iat of [nowSeconds() - 5, nowSeconds(), nextSecond(), nowSeconds() + 20]) {
+      attacked.forget()
+      const token = await tokenOf('ana', { sub, iat })
+      const message = /^a login of this person was revoked by ana@example\.com: stolen, and this token does not show /
+      const answer = await attacked.send('HTTP/2', { target: `${NAMESPACE}/pods`, token })
+      await attacked.expectRefused(answer, { ...UNAUTHORIZED, message })
+    }
+    expect(await pods(await tokenOf('ana', { sub, nonce: randomUUID(), iat: nextSecond() }))).toBe(200)
+  })
+
+  test('that its person signed out of by themselves has no way in by a token of before, and they have by a later one', async () => {
+    const sub = `ana-${randomUUID()}`
+    const signedOut = await tokenOf('ana', { sub, iat: nowSeconds() - 5 })
+    expect(await pods(signedOut)).toBe(200)
+    expect(await revoke(signedOut)).toBe(200)
+    for (const token of [signedOut, await tokenOf('ana', { sub, iat: nowSeconds() - 1 })])
+      expect(await pods(token)).toBe(401)
+    const refreshed = await tokenOf('ana', { sub, iat: nowSeconds() + 2 })
+    expect(await pods(refreshed)).toBe(200)
+    expect(await revokeFromElsewhere(refreshed, sub)).toBe(200)
+    expect(await pods(await tokenOf('ana', { sub, iat: nowSeconds() + 4 }))).toBe(401)
+  })
+
+  test('has no way in by the first token of its sign-in, when it was revoked by a refreshed one that names none', async () => {
+    const sub = `ana-${randomUUID()}`
+    const [first, unseen] = [await tokenOf('ana', { sub, nonce: 'n3' }), await tokenOf('ana', { sub, nonce: 'n4' })]
+    expect(await pods(first)).toBe(200)
+    expect(await revoke(await tokenOf('ana', { sub }))).toBe(200)
+    for (const token of [first, unseen]) expect(await pods(token)).toBe(401)
   })
 
   test.for([
     ['another session at the issuer', { sid: 's3' }, () => ({ sid: 's4' })],
     ['a later time of signing in', { sid: 's5', auth_time: 1 }, () => ({ sid: 's5', auth_time: nextSecond() })],
-    ['a later token of an issuer that tells no more', { sub: 'ana-2' }, () => ({ sub: 'ana-2' })],
+    ['another nonce', { sub: 'ana-2', nonce: 'n5' }, () => ({ sub: 'ana-2', nonce: 'n6' })],
   ] as const)('does not keep its person from signing in again: %s', async ([, first, later]) => {
     const before = await tokenOf('ana', { ...first, iat: nowSeconds() - 1 })
     expect(await revoke(before)).toBe(200)
@@ -102,6 +145,22 @@ describe('a revoked login', () => {
     expect((await ask(other, 'DELETE', `/${name}?reason=mistake`)).statusCode).toBe(200)
     await expectRevoked(used)
   })
+})
+
+test('the sign-outs of one person take nobody’s place, however many, and all of them hold', async () => {
+  const tokens: string[] = []
+  for (let i = 0; i < 150; i += 1) {
+    const token = await tokenOf('mallory', { sid: `m${i}` })
+    expect(await revoke(token)).toBe(200)
+    tokens.push(token)
+  }
+  const boris = await tokenOf('boris', { sid: 'b3', groups: [] })
+  expect((await ask(boris, 'GET', '/current')).statusCode).toBe(200)
+  for (const token of tokens) expect((await ask(token, 'GET', '/current')).statusCode).toBe(401)
+  const { items } = JSON.parse((await ask(await tokenOf('mallory', { sid: 'm' }), 'GET', '')).body) as {
+    items: unknown[]
+  }
+  expect(items).toHaveLength(100)
 })
 
 describe('the login of somebody else', () => {

@@ -4,8 +4,11 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Cutoff, cutoffName, REVOKED_KEPT_MS } from './cutoff.ts'
 import { LOGIN_FILE, LoginFile, LoginFileError } from './login-file.ts'
 import type { LoginRecord } from './login.ts'
+import type { LoginChanges } from './login-writer.ts'
+import type { KeptLogins } from './logins.ts'
 
 let parent: string
 let directory: string
@@ -38,24 +41,42 @@ const RECORD: LoginRecord = {
   revocation: null,
 }
 
-function keep(saved: readonly LoginRecord[], removed: readonly string[] = []): void {
+const CUTOFF: Cutoff = {
+  issuer: 'https://sso.example.com',
+  sub: 'ana',
+  signIn: cutoffName(RECORD.key),
+  atMs: 1_800_000_002_000,
+  isSignOut: true,
+  keptUntilMs: 1_900_000_000_000,
+}
+
+const changes = (changed: Partial<LoginChanges>): LoginChanges => ({
+  cutoffs: [],
+  logins: [],
+  removedCutoffs: [],
+  removedLogins: [],
+  ...changed,
+})
+
+function keep(changed: Partial<LoginChanges>): void {
   const { file } = LoginFile.open(directory)
-  file.write(saved, removed)
+  file.write(changes(changed))
   file.close()
 }
 
-function kept(): readonly LoginRecord[] {
-  const { file, kept: records } = LoginFile.open(directory)
+function kept(): KeptLogins {
+  const { file, kept: found } = LoginFile.open(directory)
   file.close()
-  return records
+  return found
 }
 
 test('what was written is there again: saved, changed and removed', () => {
   const other = { ...RECORD, id: '9be01d44-0000-4000-8000-000000000002' }
-  keep([RECORD, other])
+  keep({ logins: [RECORD, other], cutoffs: [CUTOFF, { ...CUTOFF, signIn: '' }] })
   const revoked = { ...RECORD, authenticatedAtMs: 7, revocation: { atMs: 1_800_000_002_000, by: 'omar', reason: '' } }
-  keep([revoked], [other.id])
-  expect(kept()).toEqual([revoked])
+  const later = { ...CUTOFF, atMs: 1_800_000_003_000 }
+  keep({ logins: [revoked], removedLogins: [other.id], cutoffs: [later], removedCutoffs: [{ ...CUTOFF, signIn: '' }] })
+  expect(kept()).toEqual({ logins: [revoked], cutoffs: [later] })
 })
 
 test('any text comes back as it was', () => {
@@ -63,18 +84,19 @@ test('any text comes back as it was', () => {
   fc.assert(
     fc.property(texts, fc.array(texts, { maxLength: 5 }), texts, (text, groups, reason) => {
       const record = { ...RECORD, sub: text, groups, revocation: { atMs: 1, by: `by ${text}`, reason } }
-      keep([record])
-      expect(kept()).toEqual([record])
+      keep({ logins: [record], cutoffs: [{ ...CUTOFF, sub: text }] })
+      expect(kept().logins).toEqual([record])
+      expect(kept().cutoffs).toContainEqual({ ...CUTOFF, sub: text })
     }),
     { numRuns: 20 },
   )
 })
 
 test('the file is open to its owner alone, even if it was not', () => {
-  keep([RECORD])
+  keep({ logins: [RECORD] })
   chmodSync(path, 0o644)
   const { file } = LoginFile.open(directory)
-  file.write([{ ...RECORD, uid: 'u' }], [])
+  file.write(changes({ logins: [{ ...RECORD, uid: 'u' }] }))
   for (const name of [LOGIN_FILE, `${LOGIN_FILE}-wal`]) expect(statSync(join(directory, name)).mode & 0o777).toBe(0o600)
   expect(statSync(directory).mode & 0o777).toBe(0o700)
   file.close()
@@ -82,13 +104,13 @@ test('the file is open to its owner alone, even if it was not', () => {
 
 test('what was written survives a process that is killed', () => {
   const { file } = LoginFile.open(directory)
-  file.write([RECORD], [])
+  file.write(changes({ logins: [RECORD] }))
   const copy = join(parent, 'copy')
   const copied = LoginFile.open(copy)
   copied.file.close()
   for (const name of [LOGIN_FILE, `${LOGIN_FILE}-wal`])
     writeFileSync(join(copy, name), readFileSync(join(directory, name)))
-  expect(LoginFile.open(copy).kept).toEqual([RECORD])
+  expect(LoginFile.open(copy).kept.logins).toEqual([RECORD])
   file.close()
 })
 
@@ -124,9 +146,9 @@ describe('a file that cannot be trusted is refused:', () => {
     [
       'a later version',
       () => {
-        edited('PRAGMA user_version = 2')
+        edited('PRAGMA user_version = 3')
       },
-      /it has version 2, this connector knows 1/,
+      /it has version 3, this connector knows 2/,
     ],
     [
       'a groups list that is none',
@@ -157,6 +179,20 @@ describe('a file that cannot be trusted is refused:', () => {
       /a row of it is damaged/,
     ],
     [
+      'no table of cutoffs',
+      () => {
+        edited('DROP TABLE cutoffs')
+      },
+      /no such table/,
+    ],
+    [
+      'cutoffs of another shape',
+      () => {
+        edited('ALTER TABLE cutoffs DROP COLUMN at_ms')
+      },
+      /a row of it is damaged/,
+    ],
+    [
       'no file at all',
       () => {
         rmSync(path)
@@ -166,10 +202,11 @@ describe('a file that cannot be trusted is refused:', () => {
       /EEXIST|ENOTDIR/,
     ],
   ])('%s', ([, damage, why]) => {
-    keep([
-      RECORD,
-      ...Array.from({ length: 200 }, (_, i) => ({ ...RECORD, id: RECORD.id.replace(/.{3}$/, String(100 + i)) })),
-    ])
+    const others = Array.from({ length: 200 }, (_, i) => ({
+      ...RECORD,
+      id: RECORD.id.replace(/.{3}$/, String(100 + i)),
+    }))
+    keep({ logins: [RECORD, ...others], cutoffs: [CUTOFF] })
     damage()
     let thrown: unknown
     try {
@@ -193,17 +230,30 @@ test('only one connector at a time has it', () => {
     /is in use by another connector; give each a stateDirectory of its own$/,
   )
   file.close()
-  expect(kept()).toEqual([])
+  expect(kept()).toEqual({ logins: [], cutoffs: [] })
 })
 
 test('a write that fails changes nothing', () => {
   const { file } = LoginFile.open(directory)
-  file.write([RECORD], [])
+  file.write(changes({ logins: [RECORD] }))
   const bad = { ...RECORD, id: '9be01d44-0000-4000-8000-000000000002', firstSeenAtMs: 1.5 }
   expect(() => {
-    file.write([{ ...RECORD, uid: 'changed' }, bad], [])
+    file.write(changes({ logins: [{ ...RECORD, uid: 'changed' }, bad], cutoffs: [CUTOFF] }))
   }).toThrow()
-  file.write([], [])
+  file.write(changes({}))
   file.close()
-  expect(kept()).toEqual([RECORD])
+  expect(kept()).toEqual({ logins: [RECORD], cutoffs: [] })
+})
+
+test('a file of before revocations rested on cutoffs gets them, once', () => {
+  const revocation = { atMs: 1_800_000_002_000, by: 'omar', reason: '' }
+  const older = { ...RECORD, id: '9be01d44-0000-4000-8000-000000000002', revocation: { ...revocation, atMs: 1 } }
+  keep({ logins: [{ ...RECORD, revocation }, older] })
+  const database = new DatabaseSync(path)
+  database.exec('DROP TABLE cutoffs; PRAGMA user_version = 1')
+  database.close()
+  const cutoff = { ...CUTOFF, atMs: revocation.atMs, isSignOut: false, keptUntilMs: revocation.atMs + REVOKED_KEPT_MS }
+  expect(kept()).toEqual({ logins: [{ ...RECORD, revocation }, older], cutoffs: [cutoff] })
+  keep({ removedCutoffs: [cutoff] })
+  expect(kept().cutoffs).toEqual([])
 })

@@ -2,16 +2,33 @@ import { chmodSync, closeSync, mkdirSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { z } from 'zod'
+import { type Cutoff, cutoffOf } from './cutoff.ts'
 import type { LoginRecord } from './login.ts'
+import type { LoginChanges } from './login-writer.ts'
+import type { KeptLogins } from './logins.ts'
 
 /** Name of the file in its directory; SQLite puts `-wal` beside it. */
 export const LOGIN_FILE = 'logins.sqlite'
 /** Tells our files from others of SQLite: `PoLo`. */
 const APPLICATION_ID = 0x506f4c6f
-const SCHEMA_VERSION = 1
+const SCHEMA_VERSION = 2
+/** Knew a revocation by its login alone. */
+const VERSION_WITHOUT_CUTOFFS = 1
 /** How long the connector before this one may take to let go of the file, in milliseconds. */
 const BUSY_TIMEOUT_MS = 5_000
 
+const SCHEMA_OF_CUTOFFS = `
+  CREATE TABLE cutoffs (
+    issuer TEXT NOT NULL,
+    sub TEXT NOT NULL,
+    sign_in TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    is_sign_out INTEGER NOT NULL,
+    kept_until_ms INTEGER NOT NULL,
+    PRIMARY KEY (issuer, sub, sign_in)
+  ) STRICT, WITHOUT ROWID;
+  PRAGMA user_version = ${SCHEMA_VERSION};
+`
 const SCHEMA = `
   CREATE TABLE logins (
     id TEXT PRIMARY KEY,
@@ -33,8 +50,9 @@ const SCHEMA = `
     revoked_reason TEXT NOT NULL
   ) STRICT, WITHOUT ROWID;
   PRAGMA application_id = ${APPLICATION_ID};
-  PRAGMA user_version = ${SCHEMA_VERSION};
+  ${SCHEMA_OF_CUTOFFS}
 `
+const SAVE_CUTOFF = 'INSERT OR REPLACE INTO cutoffs VALUES (?, ?, ?, ?, ?, ?)'
 const COLUMNS = 17
 
 const json = z.string().transform((text, context): unknown => {
@@ -64,6 +82,23 @@ const row = z.object({
   revoked_by: z.string(),
   revoked_reason: z.string(),
 })
+const cutoffRow = z
+  .object({
+    issuer: z.string(),
+    sub: z.string(),
+    sign_in: z.string(),
+    at_ms: z.int(),
+    is_sign_out: z.int(),
+    kept_until_ms: z.int(),
+  })
+  .transform((stored): Cutoff => ({
+    issuer: stored.issuer,
+    sub: stored.sub,
+    signIn: stored.sign_in,
+    atMs: stored.at_ms,
+    isSignOut: stored.is_sign_out !== 0,
+    keptUntilMs: stored.kept_until_ms,
+  }))
 
 /** The kept logins cannot be used. The message is one sentence that says what to do. */
 export class LoginFileError extends Error {
@@ -78,11 +113,15 @@ export class LoginFile {
   readonly #database: DatabaseSync
   readonly #save: StatementSync
   readonly #remove: StatementSync
+  readonly #saveCutoff: StatementSync
+  readonly #removeCutoff: StatementSync
 
   private constructor(database: DatabaseSync) {
     this.#database = database
     this.#save = database.prepare(`INSERT OR REPLACE INTO logins VALUES (${Array(COLUMNS).fill('?').join(', ')})`)
     this.#remove = database.prepare('DELETE FROM logins WHERE id = ?')
+    this.#saveCutoff = database.prepare(SAVE_CUTOFF)
+    this.#removeCutoff = database.prepare('DELETE FROM cutoffs WHERE issuer = ? AND sub = ? AND sign_in = ?')
   }
 
   /**
@@ -94,7 +133,7 @@ export class LoginFile {
   static open(
     directory: string,
     { busyTimeoutMs = BUSY_TIMEOUT_MS } = {},
-  ): { readonly file: LoginFile; readonly kept: readonly LoginRecord[] } {
+  ): { readonly file: LoginFile; readonly kept: KeptLogins } {
     const path = join(directory, LOGIN_FILE)
     let database: DatabaseSync | undefined
     try {
@@ -103,7 +142,7 @@ export class LoginFile {
       chmodSync(path, 0o600)
       database = new DatabaseSync(path, { timeout: busyTimeoutMs })
       prepare(database)
-      const kept = database.prepare('SELECT * FROM logins').all().map(toRecord)
+      const kept = { logins: readLogins(database), cutoffs: readCutoffs(database) }
       return { file: new LoginFile(database), kept }
     } catch (cause) {
       database?.close()
@@ -112,16 +151,13 @@ export class LoginFile {
   }
 
   /** Writes all of it or nothing, and has it on the disk when it returns. @throws when it cannot. */
-  write(saved: readonly LoginRecord[], removed: readonly string[]): void {
-    this.#database.exec('BEGIN IMMEDIATE')
-    try {
-      for (const id of removed) this.#remove.run(id)
-      for (const record of saved) this.#save.run(...toRow(record))
-      this.#database.exec('COMMIT')
-    } catch (error) {
-      if (this.#database.isTransaction) this.#database.exec('ROLLBACK')
-      throw error
-    }
+  write({ cutoffs, logins, removedCutoffs, removedLogins }: LoginChanges): void {
+    inTransaction(this.#database, () => {
+      for (const { issuer, sub, signIn } of removedCutoffs) this.#removeCutoff.run(issuer, sub, signIn)
+      for (const id of removedLogins) this.#remove.run(id)
+      for (const cutoff of cutoffs) this.#saveCutoff.run(...toCutoffRow(cutoff))
+      for (const record of logins) this.#save.run(...toRow(record))
+    })
   }
 
   close(): void {
@@ -136,12 +172,53 @@ function prepare(database: DatabaseSync): void {
   const isNew = version === 0 && applicationId === 0 && pragma(database, 'schema_version') === 0
   if (isNew) database.exec(`BEGIN IMMEDIATE; ${SCHEMA} COMMIT`)
   else if (applicationId !== APPLICATION_ID) throw new Error('it is no file of logins')
+  else if (version === VERSION_WITHOUT_CUTOFFS) addCutoffs(database)
   else if (version !== SCHEMA_VERSION)
     throw new Error(`it has version ${String(version)}, this connector knows ${SCHEMA_VERSION}`)
   // Takes the lock now where nothing was written, and finds damage before anybody comes in.
   database.exec('BEGIN IMMEDIATE; COMMIT')
   const check = pragma(database, 'quick_check')
   if (check !== 'ok') throw new Error(`it is damaged: ${String(check)}`)
+}
+
+/** Has the revocations rest on cutoffs, as they do since. */
+function addCutoffs(database: DatabaseSync): void {
+  const revoked = readLogins(database).flatMap((record) =>
+    record.revocation === null ? [] : [cutoffOf(record, record.revocation, record.revocation.by === record.username)],
+  )
+  inTransaction(database, () => {
+    database.exec(SCHEMA_OF_CUTOFFS)
+    const save = database.prepare(SAVE_CUTOFF)
+    // Of those of one sign-in the latest counts for all.
+    for (const cutoff of revoked.toSorted((a, b) => a.atMs - b.atMs)) save.run(...toCutoffRow(cutoff))
+  })
+}
+
+/** Does all of it or nothing. */
+function inTransaction(database: DatabaseSync, act: () => void): void {
+  database.exec('BEGIN IMMEDIATE')
+  try {
+    act()
+    database.exec('COMMIT')
+  } catch (error) {
+    if (database.isTransaction) database.exec('ROLLBACK')
+    throw error
+  }
+}
+
+function readLogins(database: DatabaseSync): readonly LoginRecord[] {
+  return database.prepare('SELECT * FROM logins').all().map(toRecord)
+}
+
+function readCutoffs(database: DatabaseSync): readonly Cutoff[] {
+  return database
+    .prepare('SELECT * FROM cutoffs')
+    .all()
+    .map((value) => cutoffRow.parse(value))
+}
+
+function toCutoffRow({ issuer, sub, signIn, atMs, isSignOut, keptUntilMs }: Cutoff): (string | number)[] {
+  return [issuer, sub, signIn, atMs, isSignOut ? 1 : 0, keptUntilMs]
 }
 
 function pragma(database: DatabaseSync, name: string): unknown {

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import type { Authentication } from '../authenticator.ts'
+import type { Cutoff } from './cutoff.ts'
 import type { LoginRecord } from './login.ts'
-import { LoginWriter, MAX_BATCH } from './login-writer.ts'
+import { type LoginChanges, LoginWriter, MAX_BATCH } from './login-writer.ts'
 import { Logins } from './logins.ts'
 import { signInOf } from './sign-in.ts'
 
@@ -10,15 +11,18 @@ const ISSUER = 'https://sso.example.com'
 /** A sink that remembers what was written, and fails while it is told to. */
 class Disk {
   readonly rows = new Map<string, LoginRecord>()
+  readonly cutoffs = new Map<string, Cutoff>()
   readonly batches: number[] = []
   full = false
   closed = false
 
-  write(saved: readonly LoginRecord[], removed: readonly string[]): void {
+  write({ cutoffs, logins: saved, removedCutoffs, removedLogins }: LoginChanges): void {
     if (this.full) throw new Error('no space left')
-    for (const id of removed) this.rows.delete(id)
+    for (const id of removedLogins) this.rows.delete(id)
+    for (const { signIn } of removedCutoffs) this.cutoffs.delete(signIn)
     for (const record of saved) this.rows.set(record.id, record)
-    this.batches.push(saved.length + removed.length)
+    for (const cutoff of cutoffs) this.cutoffs.set(cutoff.signIn, cutoff)
+    this.batches.push(cutoffs.length + saved.length + removedCutoffs.length + removedLogins.length)
   }
 
   close(): void {
@@ -67,13 +71,29 @@ test('a revocation is on the disk when the promise resolves; those of a moment s
   const both = [enter('ana'), enter('boris')]
   await Promise.all(both.map((login) => logins.revoke(login, 'omar', 'stolen')))
   expect([...disk.rows.values()].map(({ revocation }) => revocation?.by)).toEqual(['omar', 'omar'])
-  expect(disk.batches).toEqual([2])
+  expect(disk.cutoffs.size).toBe(2)
+  expect(disk.batches).toEqual([4])
 })
 
 test('many are written a batch at a time', async () => {
   for (let i = 0; i < 2 * MAX_BATCH + 7; i += 1) enter(`p${i}`)
   await writer.flushed()
   expect(disk.batches).toEqual([MAX_BATCH, MAX_BATCH, 7])
+})
+
+test('what a revocation rests on is written before anything goes', async () => {
+  const cutoff: Cutoff = { issuer: ISSUER, sub: 'ana', signIn: '', atMs: 1, isSignOut: false, keptUntilMs: 2 }
+  for (let i = 0; i < MAX_BATCH; i += 1) writer.removed(`id-${i}`)
+  writer.cutoffRemoved({ ...cutoff, signIn: 'folded' })
+  writer.cutOff(cutoff)
+  writer.cutoffRemoved({ ...cutoff, signIn: 'both' })
+  writer.cutOff({ ...cutoff, signIn: 'both' })
+  const written: LoginChanges[] = []
+  disk.write = (changes) => written.push(changes)
+  await writer.flushed()
+  expect(written.map(({ cutoffs }) => cutoffs.map(({ signIn }) => signIn))).toEqual([['', 'both'], []])
+  expect(written.flatMap(({ removedCutoffs }) => removedCutoffs.map(({ signIn }) => signIn))).toEqual(['folded'])
+  expect(written.map(({ removedLogins }) => removedLogins.length)).toEqual([MAX_BATCH - 3, 3])
 })
 
 test('what cannot be written is told once, kept, and tried again', async () => {

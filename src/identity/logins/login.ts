@@ -22,7 +22,7 @@ export interface LoginPlace {
 export interface Revocation {
   /** Milliseconds since the epoch. */
   readonly atMs: number
-  /** Username of who did it, or the URL of the issuer that did. */
+  /** Username of who did it, the URL of the issuer that did, or `the connector`. */
   readonly by: string
   /** Why; may be empty. */
   readonly reason: string
@@ -115,6 +115,11 @@ export class Login {
     return this.#record.firstSeenAtMs
   }
 
+  /** A restart may have forgotten what came last. */
+  get lastSeenAtMs(): number {
+    return this.#lastSeenAtMs
+  }
+
   get expiresAtMs(): number {
     return this.#record.expiresAtMs
   }
@@ -173,7 +178,7 @@ export class Login {
   /** @throws StatusError 401 when it was revoked. */
   assertStanding(): void {
     const { revocation } = this.#record
-    if (revocation !== null) throw revokedRefusal(revocation)
+    if (revocation !== null) throw refuseRevoked(revocation)
   }
 
   /** Whether the place was not known. */
@@ -203,12 +208,27 @@ function newestOf(a: number | null, b: number | null): number | null {
   return a === null || b === null ? (a ?? b) : Math.max(a, b)
 }
 
-/** What whoever comes with a token of a revoked login is told. */
-export function revokedRefusal(revocation: Revocation): StatusError {
-  return unauthorized(`${describeRevocation(revocation)}; sign in again with "postern client login"`)
+/** What whoever comes with a token of a revoked login is told. @param revocation null when it is not remembered. */
+export function refuseRevoked(revocation: Revocation | null): StatusError {
+  return unauthorized(`${revocation === null ? 'this login was revoked' : describeRevocation(revocation)}; ${ADVICE}`)
+}
+
+/** What whoever comes with a token is told that may be of a revoked login, and cannot show that it is of another. */
+export function refuseIndistinct(revocation: Revocation | null): StatusError {
+  const what = `a login of this person was revoked${revocation === null ? '' : by(revocation)}`
+  return unauthorized(
+    `${what}, and this token does not show that it is of another, as one from a browser (not --device) does; ${ADVICE}`,
+  )
 }
 
 /** One sentence without a full stop. It repeats what people wrote: whoever prints it escapes what is not printable. */
-export function describeRevocation({ by, reason }: Revocation): string {
-  return `this login was revoked by ${by}${reason === '' ? '' : `: ${reason}`}`
+export function describeRevocation(revocation: Revocation): string {
+  return `this login was revoked${by(revocation)}`
 }
+
+function by({ by: who, reason }: Revocation): string {
+  return ` by ${who}${reason === '' ? '' : `: ${reason}`}`
+}
+
+/** The client finds it at the end of a refusal, and knows by it that the person has to sign in. */
+const ADVICE = 'sign in again with "postern client login"'

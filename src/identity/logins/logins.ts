@@ -3,25 +3,28 @@ import { type StatusError, serviceUnavailable } from '../../kube/status.ts'
 import type { Authentication } from '../authenticator.ts'
 import { CLOCK_LEEWAY_SECONDS } from '../id-token-claims.ts'
 import type { LogoutToken } from '../logout-token.ts'
-import { Login, type LoginRecord, type Revocation, revokedRefusal } from './login.ts'
+import { type Cutoff, REVOKED_KEPT_MS } from './cutoff.ts'
+import { Login, type LoginRecord, type Revocation } from './login.ts'
+import { type CutoffJournal, Person } from './person.ts'
 import type { SignIn } from './sign-in.ts'
 
-/** Most logins that are known at a time. Above it the oldest go that ended by themselves; see {@link Logins.enter}. */
+/** Most logins that are known at a time, and most people; see {@link Logins.enter}. */
 const MAX_LOGINS = 50_000
-/** How many make room for others at a time. */
+/** Most logins of one person at one issuer. */
+const MAX_LOGINS_OF_PERSON = 100
+/** Most revocations that are remembered one by one of a person; older ones are folded into one. */
+const MAX_CUTOFFS_OF_PERSON = 1_000
+/** How many that are over make room for others at a time. */
 const ROOM = 500
-const DAY_MS = 24 * 3600 * 1000
 /** How long a login is remembered after its newest token ended: until then it can be revoked, should it be refreshed. */
-export const ENDED_KEPT_MS = 30 * DAY_MS
-/** How long a revocation is remembered. A refresh token that holds for longer outlives it. */
-export const REVOKED_KEPT_MS = 400 * DAY_MS
+export const ENDED_KEPT_MS = 30 * 24 * 3600 * 1000
 /** How often those are looked for that were remembered for long enough, in milliseconds. */
 const SWEEP_EVERY_MS = 3600 * 1000
 /** How long it is not looked again for room where there was none, in milliseconds. */
 const FULL_FOR_MS = 1000
 
-/** Where logins are written down. Both return at once. */
-export interface LoginJournal {
+/** Where logins are written down. All but the last return at once. */
+export interface LoginJournal extends CutoffJournal {
   /** Writes a login down some time soon, as it then is. */
   changed(login: Login): void
   removed(id: string): void
@@ -33,24 +36,29 @@ export interface LoginJournal {
 const NO_JOURNAL: LoginJournal = {
   changed: () => undefined,
   removed: () => undefined,
+  cutOff: () => undefined,
+  cutoffRemoved: () => undefined,
   flushed: () => Promise.resolve(),
 }
 
+/** What is remembered over a restart, in any order. */
+export interface KeptLogins {
+  readonly logins: readonly LoginRecord[]
+  readonly cutoffs: readonly Cutoff[]
+}
+
 export interface LoginsOptions {
-  /** What was kept, in any order. */
-  readonly kept?: readonly LoginRecord[]
+  readonly kept?: KeptLogins
   /** Default keeps nothing. */
   readonly journal?: LoginJournal
   /** Milliseconds since the epoch. Default the system's clock. */
   readonly clock?: () => number
   /** Default {@link MAX_LOGINS}. */
   readonly maxLogins?: number
-}
-
-/** Where a login that was revoked leaves off. Only who signed in after it comes in again. */
-interface Cutoff {
-  readonly atMs: number
-  readonly revocation: Revocation
+  /** Default {@link MAX_LOGINS_OF_PERSON}. */
+  readonly maxLoginsOfPerson?: number
+  /** Default {@link MAX_CUTOFFS_OF_PERSON}. */
+  readonly maxCutoffsOfPerson?: number
 }
 
 /** The logins of people, those that ended or were revoked of late included. Makes and forgets them. */
@@ -58,42 +66,53 @@ export class Logins {
   readonly #journal: LoginJournal
   readonly #clock: () => number
   readonly #maxLogins: number
+  readonly #maxLoginsOfPerson: number
+  readonly #maxCutoffsOfPerson: number
   /** Oldest first. */
   readonly #byId = new Map<string, Login>()
-  /** The newest of each key. */
-  readonly #byKey = new Map<string, Login>()
-  readonly #cutoffs = new Map<string, Cutoff>()
+  /** Those of whom anything is known, by {@link personKey}. */
+  readonly #people = new Map<string, Person>()
   #sweptAtMs = 0
   #fullUntilMs = 0
 
-  constructor({ kept = [], journal = NO_JOURNAL, clock = Date.now, maxLogins = MAX_LOGINS }: LoginsOptions = {}) {
+  constructor({
+    kept = { logins: [], cutoffs: [] },
+    journal = NO_JOURNAL,
+    clock = Date.now,
+    maxLogins = MAX_LOGINS,
+    maxLoginsOfPerson = MAX_LOGINS_OF_PERSON,
+    maxCutoffsOfPerson = MAX_CUTOFFS_OF_PERSON,
+  }: LoginsOptions = {}) {
     this.#journal = journal
     this.#clock = clock
     this.#maxLogins = maxLogins
-    for (const record of kept.toSorted((a, b) => a.firstSeenAtMs - b.firstSeenAtMs)) {
-      const login = this.#add(record)
-      if (record.revocation !== null) this.#cutOff(login, record.revocation)
-    }
+    this.#maxLoginsOfPerson = maxLoginsOfPerson
+    this.#maxCutoffsOfPerson = maxCutoffsOfPerson
+    for (const cutoff of kept.cutoffs.toSorted((a, b) => a.keptUntilMs - b.keptUntilMs))
+      this.#personOf(cutoff).restore(cutoff)
+    for (const record of kept.logins.toSorted((a, b) => a.firstSeenAtMs - b.firstSeenAtMs)) this.#add(record)
   }
 
   /**
    * The login that a verified token belongs to, made when there is none. To be asked once for each token, not for each
    * request.
    *
-   * @throws StatusError 401 when that login was revoked and the token shows no later sign-in; 503 when there are as many
-   * logins as can be remembered, all of which hold or were revoked.
+   * Where there are too many, those give way that are over, and no cutoff with them. Then it is the person's own login
+   * that was not seen for the longest, which is revoked; a person who has none gets the place of one of whoever has most.
+   *
+   * @throws StatusError 401 when that login was revoked and the token shows no later sign-in; 503 when as many people are
+   * signed in, or were revoked, as can be remembered.
    */
   enter({ subject, issuer, expiresAtMs }: Authentication, signIn: SignIn): Login {
     const { key, sub, sid, authenticatedAtMs, atMs: signInAtMs } = signIn
-    const cutoff = this.#cutoffs.get(key)
-    if (cutoff !== undefined && signInAtMs <= cutoff.atMs) throw revokedRefusal(cutoff.revocation)
-    const known = this.#byKey.get(key)
-    if (known !== undefined && known.revocation === null) {
+    const person = { issuer, sub }
+    const known = this.#people.get(personKey(person))?.find(signIn)
+    if (known !== undefined) {
       known.renew({ subject, authenticatedAtMs, expiresAtMs, signInAtMs })
       return known
     }
     const nowMs = this.#clock()
-    this.#makeRoom(nowMs)
+    this.#makeRoom(person, nowMs)
     const { username, uid, groups } = subject
     const login = this.#add({
       id: randomUUID(),
@@ -126,13 +145,17 @@ export class Logins {
   }
 
   /**
-   * Revokes a login: at once here, and for good when the promise resolves. One that was revoked stays as it is.
+   * Revokes a login, and those of the person that cannot be told from it: at once here, and for good when the promise
+   * resolves. One that was revoked stays as it is.
    *
-   * @throws StatusError 503 when it cannot be written down. It is revoked all the same, until a restart.
+   * @param isSignOut whether its person did, with a token of the login itself.
+   * @returns those that it revoked.
+   * @throws StatusError 503 when it cannot be written down. They are revoked all the same, until a restart.
    */
-  async revoke(login: Login, by: string, reason: string): Promise<void> {
-    this.#revoke(login, { atMs: this.#clock(), by, reason })
+  async revoke(login: Login, by: string, reason: string, isSignOut = false): Promise<readonly Login[]> {
+    const ended = this.#revoke(login, { atMs: this.#clock(), by, reason }, isSignOut)
     await this.#flushed()
+    return ended
   }
 
   /**
@@ -143,17 +166,16 @@ export class Logins {
    * @throws StatusError 503 as {@link revoke}.
    */
   async endAtIssuer(ended: LogoutToken): Promise<readonly Login[]> {
-    const logins = this.list().filter((login) => login.revocation === null && isEnded(login, ended))
     const revocation = { atMs: this.#clock(), by: ended.issuer, reason: 'signed out there' }
-    for (const login of logins) this.#revoke(login, revocation)
+    const revoked = this.list()
+      .filter((login) => login.revocation === null && isEnded(login, ended))
+      .flatMap((login) => this.#revoke(login, revocation))
     await this.#flushed()
-    return logins
+    return revoked
   }
 
-  #revoke(login: Login, revocation: Revocation): void {
-    if (login.revocation !== null) return
-    login.revoke(revocation)
-    this.#cutOff(login, revocation)
+  #revoke(login: Login, revocation: Revocation, isSignOut = false): readonly Login[] {
+    return login.revocation === null ? this.#personOf(login).revoke(login, revocation, isSignOut) : []
   }
 
   async #flushed(): Promise<void> {
@@ -170,37 +192,84 @@ export class Logins {
       if (this.#byId.get(changed.id) === changed) this.#journal.changed(changed)
     })
     this.#byId.set(record.id, login)
-    this.#byKey.set(record.key, login)
+    this.#personOf(record).add(login)
     return login
   }
 
-  #cutOff(login: Login, revocation: Revocation): void {
-    const { key, newestSignInAtMs } = login.record
-    const atMs = Math.max(revocation.atMs, newestSignInAtMs, this.#cutoffs.get(key)?.atMs ?? 0)
-    this.#cutoffs.set(key, { atMs, revocation })
+  #personOf({ issuer, sub }: PersonName): Person {
+    const key = personKey({ issuer, sub })
+    const known = this.#people.get(key)
+    if (known !== undefined) return known
+    const person = new Person(issuer, sub, this.#journal, this.#maxCutoffsOfPerson)
+    this.#people.set(key, person)
+    return person
   }
 
-  #makeRoom(nowMs: number): void {
-    if (nowMs - this.#sweptAtMs >= SWEEP_EVERY_MS) {
-      this.#sweptAtMs = nowMs
-      for (const login of this.list()) if (keptUntilMs(login) <= nowMs) this.#forget(login)
+  #makeRoom(name: PersonName, nowMs: number): void {
+    this.#sweep(nowMs)
+    const own = this.#people.get(personKey(name))
+    while (own !== undefined && own.size >= this.#maxLoginsOfPerson) this.#giveWay(own, nowMs)
+    const isFull = (): boolean => this.#byId.size >= this.#maxLogins
+    const isOneTooMany = (): boolean => !this.#people.has(personKey(name)) && this.#people.size >= this.#maxLogins
+    if (isFull()) this.#forgetOldest(({ revocation }) => revocation !== null)
+    if (isFull() || isOneTooMany())
+      this.#forgetOldest(({ revocation, expiresAtMs }) => revocation === null && expiresAtMs <= nowMs)
+    if (isFull() && own !== undefined && own.size > 0) this.#giveWay(own, nowMs)
+    if (!isFull() && !isOneTooMany()) return
+    if (nowMs < this.#fullUntilMs) throw tooManyPeople()
+    const richest = isOneTooMany() ? undefined : this.#richest()
+    if (richest === undefined) {
+      this.#fullUntilMs = nowMs + FULL_FOR_MS
+      throw tooManyPeople()
     }
-    if (this.#byId.size < this.#maxLogins) return
-    if (nowMs < this.#fullUntilMs) throw tooManyLogins()
-    const ended = this.list().filter(({ revocation, expiresAtMs }) => revocation === null && expiresAtMs <= nowMs)
-    for (const login of ended.slice(0, ROOM)) this.#forget(login)
-    if (this.#byId.size < this.#maxLogins) return
-    this.#fullUntilMs = nowMs + FULL_FOR_MS
-    throw tooManyLogins()
+    this.#giveWay(richest, nowMs)
+  }
+
+  #forgetOldest(isMeant: (login: Login) => boolean): void {
+    for (const login of this.list().filter(isMeant).slice(0, ROOM)) this.#forget(login)
+  }
+
+  /** Whoever has most logins, and more than one. */
+  #richest(): Person | undefined {
+    let richest: Person | undefined
+    for (const person of this.#people.values()) if (person.size > (richest?.size ?? 1)) richest = person
+    return richest
+  }
+
+  /** Takes one login from a person who has some. */
+  #giveWay(person: Person, nowMs: number): void {
+    const login = person.leastMissed(nowMs)
+    if (login === undefined) return
+    if (login.revocation === null && login.expiresAtMs > nowMs)
+      this.#revoke(login, { atMs: nowMs, by: 'the connector', reason: 'there were too many logins' }, true)
+    this.#forget(login)
+  }
+
+  #sweep(nowMs: number): void {
+    if (nowMs - this.#sweptAtMs < SWEEP_EVERY_MS) return
+    this.#sweptAtMs = nowMs
+    for (const login of this.list()) if (keptUntilMs(login) <= nowMs) this.#forget(login)
+    for (const [key, person] of this.#people) {
+      person.sweep(nowMs)
+      if (person.isUnknown) this.#people.delete(key)
+    }
   }
 
   #forget(login: Login): void {
-    const { id, key, revocation } = login
-    this.#byId.delete(id)
-    if (this.#byKey.get(key) === login) this.#byKey.delete(key)
-    if (revocation !== null && this.#cutoffs.get(key)?.revocation === revocation) this.#cutoffs.delete(key)
-    this.#journal.removed(id)
+    this.#byId.delete(login.id)
+    const key = personKey(login)
+    const person = this.#people.get(key)
+    person?.delete(login)
+    if (person?.isUnknown === true) this.#people.delete(key)
+    this.#journal.removed(login.id)
   }
+}
+
+/** A person at one issuer. */
+type PersonName = Pick<LoginRecord, 'issuer' | 'sub'>
+
+function personKey({ issuer, sub }: PersonName): string {
+  return JSON.stringify([issuer, sub])
 }
 
 function isEnded(login: Login, { issuer, sub, sid, issuedAtMs }: LogoutToken): boolean {
@@ -209,7 +278,7 @@ function isEnded(login: Login, { issuer, sub, sid, issuedAtMs }: LogoutToken): b
   return sub !== '' && login.firstSeenAtMs <= issuedAtMs + CLOCK_LEEWAY_SECONDS * 1000
 }
 
-function tooManyLogins(): StatusError {
+function tooManyPeople(): StatusError {
   return serviceUnavailable('more people are signed in than the connector can remember; try again later')
 }
 

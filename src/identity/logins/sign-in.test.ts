@@ -15,8 +15,13 @@ describe('tokens belong to one login', () => {
   test.for([
     ['that share a sid, whatever else differs', { sid: 's' }, { sid: 's', auth_time: 5, iat: 2000, jti: 'y' }],
     ['that share an auth_time', { auth_time: 5 }, { auth_time: 5, iat: 2000, jti: 'y', nonce: 'n' }],
-    ['of one person, when the issuer gives neither', {}, { iat: 2000, jti: 'y', nonce: 'n' }],
-    ['of one person, when what it gives is neither', { sid: '', auth_time: 'noon' }, { sid: 7, auth_time: Infinity }],
+    ['that share a nonce', { nonce: 'n' }, { nonce: 'n', iat: 2000, jti: 'y' }],
+    ['of one person, when the issuer gives none of them', {}, { iat: 2000, jti: 'y' }],
+    [
+      'of one person, when what it gives is none of them',
+      { sid: '', auth_time: 'noon', nonce: '' },
+      { sid: 7, auth_time: Infinity, nonce: 7 },
+    ],
     ['of one person, when a sid is longer than any is', { sid: 's'.repeat(300) }, {}],
   ] as const)('%s', ([, one, other]) => {
     expect(keyOf(one)).toBe(keyOf(other))
@@ -27,6 +32,8 @@ describe('tokens belong to two logins', () => {
   test.for([
     ['of two sids', { sid: 's' }, { sid: 't' }],
     ['of two auth_times', { auth_time: 5 }, { auth_time: 6 }],
+    ['of two nonces', { nonce: 'n' }, { nonce: 'm' }],
+    ['of which one lost its nonce', { nonce: 'n' }, {}],
     ['of two people in one session of a browser', { sid: 's' }, { sid: 's', sub: 'boris' }],
     ['of which one has a sid that reads like the auth_time of the other', { sid: '5000' }, { auth_time: 5 }],
   ] as const)('%s', ([, one, other]) => {
@@ -54,7 +61,22 @@ test.for([
   ['auth_time', { sid: 's', auth_time: 5 }, 5000],
   ['auth_time without a sid', { auth_time: 5.9 }, 5000],
   ['iat, where there is nothing else', {}, 1_000_000],
+  ['nothing, where there is a nonce: only another one shows it', { nonce: 'n' }, 0],
   ['nothing, where there is a sid alone: a refresh makes a newer iat', { sid: 's' }, 0],
 ] as const)('a later sign-in is shown by %s', ([, more, atMs]) => {
   expect(signInOf(ISSUER, claims(more)).atMs).toBe(atMs)
+})
+
+test('a nonce is kept as a digest, however long it is', () => {
+  expect(keyOf({ nonce: 'n'.repeat(10_000) })).toHaveLength(keyOf({ nonce: 'm' }).length)
+  expect(keyOf({ nonce: 'secret' })).not.toContain('secret')
+})
+
+test.for([
+  [{ sid: 's' }, true],
+  [{ auth_time: 5 }, true],
+  [{ nonce: 'n' }, true],
+  [{}, false],
+] as const)('%j names its sign-in: %s', ([more, identified]) => {
+  expect(signInOf(ISSUER, claims(more)).identified).toBe(identified)
 })

@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import { LAST_SECOND } from '../id-token-claims.ts'
 import { type Claims, claimOf } from '../unverified-token.ts'
 
@@ -10,8 +11,10 @@ const MAX_SID_LENGTH = 256
  * 1. `sid`: the session at the issuer (OpenID Connect Front- and Back-Channel Logout), shared by all that is refreshed.
  * 2. `auth_time`: when the person proved who they are. Tokens that are refreshed repeat it (OpenID Connect Core 1.0
  *    section 12.2); whoever signs in on two machines at two times has two logins.
- * 3. Neither: all tokens of the person at the issuer are one login. What differs from token to token (`jti`, `iat`,
- *    `nonce`) would make each refresh another login, and a revocation would end with the token.
+ * 3. `nonce`: what the client made up for this sign-in. A token that is refreshed repeats it or has none (section 12.2),
+ *    so that a new one takes a new sign-in.
+ * 4. None of them: all such tokens of the person at the issuer are one login, and each may come from any sign-in of
+ *    theirs. What differs from token to token (`jti`, `iat`) would make each refresh another login.
  */
 export interface SignIn {
   /** Names the login among all of all issuers. */
@@ -21,10 +24,13 @@ export interface SignIn {
   readonly sid: string
   /** By `auth_time`, in milliseconds since the epoch; null without one. */
   readonly authenticatedAtMs: number | null
+  /** False for the last kind. */
+  readonly identified: boolean
+  /** By `iat`, in milliseconds since the epoch; 0 without one. Whoever holds a refresh token can get a newer one. */
+  readonly issuedAtMs: number
   /**
-   * What shows that the person signed in after their login was revoked, in milliseconds since the epoch: `auth_time`, or
-   * `iat` for an issuer that gives neither `auth_time` nor `sid`. Whoever holds a refresh token can get a newer `iat`, so
-   * where there is a `sid` alone it shows nothing, and this is 0: then another `sid` is needed.
+   * What shows that the person signed in after a login of the same key was revoked, in milliseconds since the epoch:
+   * `auth_time`. 0 where there is none, for then nothing shows it; and `iat` for a token that names no sign-in.
    */
   readonly atMs: number
 }
@@ -33,15 +39,22 @@ export interface SignIn {
 export function signInOf(issuer: string, claims: Claims): SignIn {
   const sub = textOf(claims, 'sub')
   const sid = textOf(claims, 'sid').slice(0, MAX_SID_LENGTH + 1)
+  const nonce = textOf(claims, 'nonce')
   const authenticatedAtMs = timeOf(claims, 'auth_time')
-  const base = { sub, authenticatedAtMs }
-  if (sid !== '' && sid.length <= MAX_SID_LENGTH) {
-    return { ...base, key: keyOf(issuer, sub, `sid ${sid}`), sid, atMs: authenticatedAtMs ?? 0 }
+  const issuedAtMs = timeOf(claims, 'iat') ?? 0
+  const named = (session: string): SignIn => {
+    const key = keyOf(issuer, sub, session)
+    return { key, sub, sid: '', authenticatedAtMs, identified: true, issuedAtMs, atMs: authenticatedAtMs ?? 0 }
   }
-  if (authenticatedAtMs !== null) {
-    return { ...base, key: keyOf(issuer, sub, `auth_time ${authenticatedAtMs}`), sid: '', atMs: authenticatedAtMs }
-  }
-  return { ...base, key: keyOf(issuer, sub, ''), sid: '', atMs: timeOf(claims, 'iat') ?? 0 }
+  if (sid !== '' && sid.length <= MAX_SID_LENGTH) return { ...named(`sid ${sid}`), sid }
+  if (authenticatedAtMs !== null) return named(`auth_time ${authenticatedAtMs}`)
+  if (nonce !== '') return named(`nonce ${hash('sha256', nonce, 'base64url')}`)
+  return { ...named(''), identified: false, atMs: issuedAtMs }
+}
+
+/** The key of all tokens of a person that name no sign-in. */
+export function unidentifiedKey(issuer: string, sub: string): string {
+  return keyOf(issuer, sub, '')
 }
 
 function keyOf(issuer: string, sub: string, session: string): string {
