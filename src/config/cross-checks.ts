@@ -4,6 +4,7 @@ import { parseListenAddress } from '../document/listen-address.ts'
 import { nearestName } from '../document/nearest-name.ts'
 import { oneOf } from '../document/wording.ts'
 import { authorizationServerPath } from '../identity/authorization-server.ts'
+import { clashOf, machineNames, type NameClash, prefixesOf, shareNames } from '../identity/name-prefixes.ts'
 import { trustsUnverifiedEmail } from '../identity/subject-rules.ts'
 import type { ConnectorInput } from './connector-schema.ts'
 import { DEFAULT_ADDRESSES } from './listen-schema.ts'
@@ -173,9 +174,9 @@ function checkConfidential(client: NonNullable<SoundIssuer>['client'], at: Docum
 const CONFIDENTIAL_KEYS = ['tokenEndpointAuthMethod', 'authorizationParameters']
 const PUBLIC_KEYS = ['redirectHost', 'redirectPath', 'redirectPorts']
 
-/** Names of different kinds must not collide, and a token must belong to one cluster. */
+/** A token must belong to one cluster, and no two kinds of machines may be called alike. */
 function checkMachines(document: SoundConnector, refuse: Refuse): void {
-  const { issuers = [], serviceAccounts = [], clientCertificates } = document.identity ?? {}
+  const { serviceAccounts = [], clientCertificates } = document.identity ?? {}
   const names = socketNames(document).map(({ value }) => value)
   const known = document.sockets !== undefined && names.length === document.sockets.length
   const clusters = serviceAccounts.map((cluster, index) => {
@@ -195,15 +196,72 @@ function checkMachines(document: SoundConnector, refuse: Refuse): void {
     ...placed(clientCertificates?.prefix, ['identity', 'clientCertificates', 'prefix'], 'clientCertificates'),
   ]
   checkDistinct(prefixes, 'the prefix of', refuse)
-  for (const [index, issuer] of issuers.entries()) {
-    for (const mapping of ['username', 'groups'] as const) {
-      const { prefix } = (issuer?.claimMappings?.[mapping] ?? {}) as { readonly prefix?: string }
-      const taken = prefixes.find(({ value }) => prefix?.startsWith(value) === true)
-      if (taken === undefined) continue
-      const at = ['identity', 'issuers', index, 'claimMappings', mapping, 'prefix']
-      refuse(at, `begins with "${taken.value}", which identity.${taken.owner} keeps for machines`)
+  checkNames(document.identity, refuse)
+}
+
+/** Names of issuers must not be those of machines, nor those of another issuer unless it names the same people. */
+function checkNames(identity: SoundConnector['identity'], refuse: Refuse): void {
+  const { issuers = [], serviceAccounts = [], clientCertificates } = identity ?? {}
+  const machines = [
+    ...serviceAccounts.map((cluster, index) => ({ prefix: cluster?.prefix, owner: `serviceAccounts[${index}]` })),
+    { prefix: clientCertificates?.prefix, owner: 'clientCertificates' },
+  ].flatMap(({ prefix, owner }) => (prefix ? [{ names: machineNames(prefix), owner: `identity.${owner}` }] : []))
+  const known = issuers.map((issuer, index) => {
+    const { username, groups } = issuer?.claimMappings ?? {}
+    return {
+      at: ['identity', 'issuers', index] as const,
+      owner: `identity.issuers[${index}]`,
+      url: issuer?.issuer?.url ?? '',
+      sharesNamesWith: (issuer?.sharesNamesWith ?? []).filter((url) => url !== undefined),
+      names: { username: soundPrefixes(username), groups: soundPrefixes(groups) },
+      mappings: { username, groups },
     }
+  })
+  for (const [index, issuer] of known.entries()) {
+    const refuseNames = ({ mapping }: NameClash, problem: string, expected?: string): void => {
+      const key = 'expression' in (issuer.mappings[mapping] ?? {}) ? 'expression' : 'prefix'
+      refuse([...issuer.at, 'claimMappings', mapping, key], problem, expected)
+    }
+    for (const { names, owner } of machines) {
+      const clash = clashOf(issuer.names, names)
+      if (clash !== null) refuseNames(clash, `${beginning(clash)}, which ${owner} keeps for machines`)
+    }
+    for (const other of known.slice(0, index)) {
+      const clash = shareNames(issuer, other) ? null : clashOf(issuer.names, other.names)
+      if (clash === null) continue
+      const expected = `a prefix of its own, or sharesNamesWith: [${other.url}] when both name the same people`
+      refuseNames(clash, likeThoseOf(other.owner, clash), expected)
+    }
+    const others = known.filter(({ url }) => url !== '' && url !== issuer.url).map(({ url }) => url)
+    for (const [entry, url] of issuer.sharesNamesWith.entries()) {
+      if (others.includes(url)) continue
+      refuse([...issuer.at, 'sharesNamesWith', entry], `there is no other issuer "${url}"`, oneOf(others))
+    }
+    const shared = issuer.sharesNamesWith.flatMap((url, entry) =>
+      placed(url, [...issuer.at, 'sharesNamesWith', entry], 'this issuer'),
+    )
+    checkDistinct(shared, 'shared by', refuse)
   }
+}
+
+/** As far as a mapping is sound. */
+function soundPrefixes(mapping: object | undefined): readonly string[] {
+  const { claim, prefix, expression } = (mapping ?? {}) as Readonly<Record<string, string | undefined>>
+  if (claim !== undefined && prefix !== undefined) return prefixesOf({ claim, prefix })
+  return expression === undefined ? [] : prefixesOf({ expression })
+}
+
+function beginning({ prefix, taken }: NameClash): string {
+  return prefix.startsWith(taken) ? `begins with "${taken}"` : `"${prefix}" is what "${taken}" begins with`
+}
+
+function likeThoseOf(owner: string, clash: NameClash): string {
+  const { prefix, taken } = clash
+  if (prefix === '') return `may make any name, and ${owner} may too`
+  if (prefix === taken) return `"${prefix}" is what names of ${owner} begin with`
+  return prefix.startsWith(taken)
+    ? `${beginning(clash)}, as names of ${owner} do`
+    : `${beginning(clash)}, and names of ${owner} with that`
 }
 
 function checkEmail(entry: SoundIssuer, at: DocumentPath, refuse: Refuse): void {

@@ -105,6 +105,50 @@ test.for<[string, string, string, string]>([
   expect(mistakesIn(PASTED.replace(from, to)).join('\n')).toContain(mistake)
 })
 
+const withExtraKey = (key: string): readonly string[] =>
+  mistakesIn(PASTED.replace("'example.com/tenant'", () => JSON.stringify(key)))
+
+test.for([
+  'example.com/team',
+  'acme/team',
+  'a/b',
+  '1/2',
+  'example.com/a:b',
+  'example.com/a/b//c',
+  "example.com/a.b_c~d%20!$&'()*+,;=:",
+  'example.xn--p1ai/a',
+  'my-k8s.io/a',
+  'k8s.io.example.com/a',
+  'example.com/k8s.io/a',
+  `${`${'a'.repeat(63)}.`.repeat(3)}${'b'.repeat(61)}/a`,
+])('the extra key %s is one, as it is to Kubernetes', (key) => {
+  expect(withExtraKey(key)).toEqual([])
+})
+
+test.for([
+  'team',
+  '/team',
+  'example.com/',
+  'Example.com/team',
+  'example.com/Team',
+  '-a.example/b',
+  'a-.example/b',
+  'a..example/b',
+  '.example/b',
+  'a_b/c',
+  'example.com/a b',
+  'example.com/a@b',
+  'example.com/ü',
+  'example.com/a\n',
+  'k8s.io/a',
+  'kubernetes.io/a',
+  'a.kubernetes.io/a',
+  'a.b.k8s.io/a',
+  `${`${'a'.repeat(63)}.`.repeat(3)}${'b'.repeat(62)}/a`,
+])('the extra key %j is none, as it is none to Kubernetes', (key) => {
+  expect(withExtraKey(key)).toEqual([expect.stringContaining('a lower-case key with a domain of yours')])
+})
+
 test('machines are described, and their prefixes are of a kind', () => {
   const machines = `
 serviceAccounts:

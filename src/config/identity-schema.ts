@@ -8,8 +8,14 @@ import { isMachinePrefix } from '../identity/subject-name.ts'
 import { certificateAuthority } from './certificate-authority.ts'
 import { socketName } from './socket-schema.ts'
 
+/**
+ * A DNS subdomain of at most 253 characters that is none of Kubernetes' own, a slash, and what may stand in the path of a URL;
+ * all of it in lower case.
+ *
+ * @see k8s.io/apimachinery `pkg/util/validation/validation.go`, IsDomainPrefixedPath
+ */
 const EXTRA_KEY =
-  /^(?!(?:[a-z0-9-]+\.)*(?:k8s|kubernetes)\.io\/)[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?\.[a-z]+\/[a-z0-9._~%/-]+$/
+  /^(?!(?:[^/]*\.)?(?:k8s|kubernetes)\.io\/)(?=[^/]{1,253}\/)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*\/[a-z0-9/\-._~%!$&'()*+,;=:]+$/
 const EXTRA_KEY_EXPECTED = 'a lower-case key with a domain of yours, such as example.com/team'
 
 const REDIRECT_PATH_EXPECTED = 'a path such as /callback'
@@ -37,7 +43,12 @@ const expression = (variable: CelVariable, expected: 'bool' | 'value' = 'value')
   })
 
 const prefixedClaim = (prefix: string) =>
-  z.strictObject({ claim, prefix: z.string().describe(`${prefix} \`""\` puts nothing there, on purpose.`) })
+  z.strictObject({
+    claim,
+    prefix: z
+      .string()
+      .describe(`${prefix} \`""\` puts nothing there, on purpose. No other issuer gives names that begin with it.`),
+  })
 
 const extraKey = z
   .string({ error: EXTRA_KEY_EXPECTED })
@@ -255,6 +266,12 @@ export const identitySchema = z
         issuer,
         client: client.optional(),
         claimMappings,
+        sharesNamesWith: z
+          .array(text('the URL of another issuer'))
+          .optional()
+          .describe(
+            'URLs of other issuers here that name the same people and groups, such as the one that this replaces: whoever has a name from one of them is who has it from this. Without it no name may come from both.',
+          ),
         groupsFrom,
         claimValidationRules: z
           .array(

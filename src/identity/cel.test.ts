@@ -14,6 +14,7 @@ const claims = toCelValue({
   big: 1_700_000_000,
   'example.com/team': 'red',
   namespace: 'default',
+  levels: [1, 2],
   nested: { team: { name: 'payments' } },
 })
 const evaluate = (text: string): unknown => compileCel(text, 'claims').evaluate(claims)
@@ -46,6 +47,18 @@ test.for<[string, unknown]>([
   ['sets.intersects(claims.groups, ["ops", "admin"])', true],
   ['sets.contains(claims.groups, ["ops", "admin"])', false],
   ['sets.equivalent(claims.groups, ["ops", "dev", "dev"])', true],
+  ['sets.contains(claims.levels, [1]) && sets.intersects([[1, 2]], [claims.levels])', true],
+  ['claims.levels.indexOf(2)', 1n],
+  ['sets.contains([claims.nested], [{"team": {"name": "payments"}}])', true],
+  ['["b", "a", "b"].distinct() + claims.groups.reverse()', ['b', 'a', 'ops', 'dev']],
+  ['[dyn(1), dyn(1.0), dyn(2)].distinct().size()', 2n],
+  ['claims.groups.slice(1, 2)', ['ops']],
+  ['[claims.groups, claims.levels].flatten()', ['dev', 'ops', 1, 2]],
+  [String.raw`["b", "\U0001F600", "\uFF5E", "a"].sort()`, ['a', 'b', '\uFF5E', '\u{1F600}']],
+  ['claims.groups.isSorted() && ![2, 1].isSorted() && [].isSorted()', true],
+  ['claims.groups.max() + claims.groups.min()', 'opsdev'],
+  ['claims.levels.sum() + 0.5', 3.5],
+  ['[1, 2].sum() + [].sum()', 3n],
   // Numbers are doubles, and print as Go prints them.
   ['type(claims.exp) == double && type(claims.ratio) == double', true],
   ['string(claims.exp)', '1800'],
@@ -82,7 +95,19 @@ test('what every object of JavaScript has is no claim', () => {
 })
 
 test('what is out of range, or no text, fails the expression', () => {
-  for (const text of ['claims.sub.charAt(4)', 'claims.groups[2]', 'claims.sub.substring(5)', 'string(claims.groups)']) {
+  for (const text of [
+    'claims.sub.charAt(4)',
+    'claims.groups[2]',
+    'claims.sub.substring(5)',
+    'string(claims.groups)',
+    'claims.groups.slice(1, 3)',
+    'claims.groups.slice(-1, 1)',
+    'claims.groups.slice(2, 1)',
+    '[].min()',
+    '[dyn(1), dyn("a")].sort()',
+    '[claims.groups].max()',
+    'claims.groups.sum()',
+  ]) {
     expect(() => evaluate(text)).toThrow()
   }
 })
@@ -130,6 +155,37 @@ test.for<[string, string[] | null]>([
 ])('what %s reads is known', ([text, names]) => {
   const { reads } = compileCel(text, 'claims')
   expect(reads === null ? null : [...reads].toSorted()).toEqual(names)
+})
+
+test.for<[string, string[]]>([
+  ['"a:" + claims.sub', ['a:']],
+  ['"a" + ":" + claims.sub + "b:"', ['a:']],
+  ['("a:" + claims.sub)', ['a:']],
+  ['claims.sub + ":external"', ['']],
+  ['claims.sub', ['']],
+  ['"" + claims.sub', ['']],
+  ['"ana"', ['ana']],
+  ['["a:" + claims.sub, "b"]', ['a:', 'b']],
+  ['[]', []],
+  ['null', []],
+  ['claims.vip == true ? "vip:" + claims.sub : "a:" + claims.sub', ['vip:', 'a:']],
+  ['(claims.vip == true ? "vip:" : "a:") + claims.sub', ['vip:', 'a:']],
+  ['(claims.vip == true ? "vip:" : claims.kind) + claims.sub', ['vip:', '']],
+  ['claims.vip == true ? ["vip:all"] : []', ['vip:all']],
+  ['claims.vip == true ? claims.groups : []', ['']],
+  ['claims.groups.map(g, "a:" + g)', ['a:']],
+  ['claims.groups.map(g, g != "", "a:" + g)', ['a:']],
+  ['claims.groups.map(g, "a:" + g).filter(g, g != "a:x")', ['a:']],
+  ['claims.groups.map(g, "a:" + g) + ["b:all"]', ['a:', 'b:all']],
+  ['["b:all"] + claims.groups', ['b:all', '']],
+  ['claims.groups + ["b:all"]', ['', 'b:all']],
+  ['cel.bind(name, claims.sub, "a:" + name)', ['a:']],
+  ['("a:" + claims.sub).replace("a:", "")', ['']],
+  ['dyn("a:" + claims.sub)', ['']],
+  ['["a:x"][0]', ['']],
+  ['claims.?sub.orValue("a:b")', ['']],
+])('what %s gives begins with what its text tells', ([text, beginnings]) => {
+  expect(compileCel(text, 'claims').beginnings).toEqual(beginnings)
 })
 
 test('claims that nest without end are refused', () => {

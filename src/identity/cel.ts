@@ -1,5 +1,7 @@
 import { Environment } from '@marcbachmann/cel-js'
 import { RE2JS } from 're2js'
+import { LIST_FUNCTIONS, Sets } from './cel-lists.ts'
+import { beginningsOf, fieldsRead, isNode, nodesOf, operandsOf } from './cel-tree.ts'
 
 /** Longest expression, in characters. */
 export const MAX_EXPRESSION_LENGTH = 4096
@@ -18,6 +20,8 @@ export interface CelExpression {
   readonly type: string
   /** Fields of its variable that it names; null when it may look at any. */
   readonly reads: ReadonlySet<string> | null
+  /** What the text that it gives, or each text of the list, begins with; `''` where its own text does not tell. */
+  readonly beginnings: readonly string[]
   /**
    * Gives whatever the expression gives. Takes as long as it takes: see `expression-timer.ts`.
    *
@@ -35,18 +39,19 @@ export type CelVariable = 'claims' | 'user'
 
 /**
  * Compiles an expression of the Common Expression Language against what Kubernetes' AuthenticationConfiguration offers:
- * the standard library with its macros, optional values, strings, `cel.bind`, `sets`, and of Kubernetes' own `find` and
+ * the standard library with its macros, optional values, strings, lists, `cel.bind`, `sets`, and of Kubernetes' own `find` and
  * `findAll`. Regular expressions are RE2's, which take time in proportion to the text.
  *
  * @throws Error with a phrase that says what is wrong: syntax, unknown names, types, bounds.
  */
 export function compileCel(text: string, variable: CelVariable): CelExpression {
   if (text.length > MAX_EXPRESSION_LENGTH) throw new Error(`is longer than ${MAX_EXPRESSION_LENGTH} characters`)
-  const { type, reads } = inspect(text, variable)
+  const { type, reads, beginnings } = inspect(text, variable)
   return {
     text,
     type,
     reads,
+    beginnings,
     evaluate(value): unknown {
       try {
         // Parsed each time: an evaluation that was cut off leaves nothing behind.
@@ -68,13 +73,13 @@ export function toCelValue(json: unknown, depth = 0): CelValue {
   return typeof json === 'string' || typeof json === 'number' || typeof json === 'boolean' ? json : null
 }
 
-function inspect(text: string, variable: CelVariable): { type: string; reads: ReadonlySet<string> | null } {
+function inspect(text: string, variable: CelVariable): Pick<CelExpression, 'type' | 'reads' | 'beginnings'> {
   try {
     const parsed = parse(text, variable)
     const { valid, type = 'dyn', error } = parsed.check()
     if (!valid) throw error ?? new Error('does not check')
     checkPatterns(parsed.ast)
-    return { type, reads: fieldsRead(parsed.ast, variable) }
+    return { type, reads: fieldsRead(parsed.ast, variable), beginnings: beginningsOf(parsed.ast) }
   } catch (error) {
     throw new Error(`is no expression that can be used: ${phraseOf(error)}`, { cause: error })
   }
@@ -124,55 +129,6 @@ function unescaped(name: string): string {
   return name.replace(/__[^_]+__/g, (escape) => ESCAPES.get(escape) ?? escape)
 }
 
-interface Node {
-  readonly op: string
-  readonly args: unknown
-}
-
-/** The nodes of a syntax tree. Arguments of macros are among them as they were written. */
-function* nodesOf(tree: unknown): Generator<Node> {
-  if (Array.isArray(tree)) for (const entry of tree) yield* nodesOf(entry)
-  else if (isNode(tree)) {
-    yield tree
-    yield* nodesOf(tree.args)
-  }
-}
-
-/** The name first where there is one. Calls have a list, which may be written to. */
-function operandsOf({ args }: Node): unknown[] {
-  return Array.isArray(args) ? args : [args]
-}
-
-function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && 'op' in value && 'args' in value
-}
-
-/** Fields that are named behind the variable; null when it stands somewhere else, too. */
-function fieldsRead(tree: unknown, variable: CelVariable): ReadonlySet<string> | null {
-  const names = new Set<string>()
-  let named = 0
-  let occurrences = 0
-  for (const node of nodesOf(tree)) {
-    if (isVariable(node, variable)) occurrences += 1
-    const [operand, field] = operandsOf(node)
-    const name = isVariable(operand, variable) ? fieldName(node.op, field) : undefined
-    if (name === undefined) continue
-    named += 1
-    names.add(name)
-  }
-  return named === occurrences ? names : null
-}
-
-function isVariable(node: unknown, variable: CelVariable): boolean {
-  return isNode(node) && node.op === 'id' && node.args === variable
-}
-
-function fieldName(op: string, operand: unknown): string | undefined {
-  if (op === '.' || op === '.?') return typeof operand === 'string' ? operand : undefined
-  const literal = (op === '[]' || op === '[?]') && isNode(operand) && operand.op === 'value' ? operand.args : undefined
-  return typeof literal === 'string' ? literal : undefined
-}
-
 /** Functions whose second operand, the receiver counted, is a pattern. */
 const PATTERN_FUNCTIONS: ReadonlySet<unknown> = new Set([REPLACED.matches, 'find', 'findAll'])
 
@@ -211,12 +167,7 @@ function goDouble(value: number): string {
   return `${mantissa}e${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`
 }
 
-/** Namespace of the functions on lists as sets. */
-class Sets {
-  readonly name = 'sets'
-}
-
-/** @see k8s.io/apiserver `pkg/cel/environment/base.go`; cel-go `ext/strings.go`, `ext/sets.go` */
+/** @see k8s.io/apiserver `pkg/cel/environment/base.go`; cel-go `ext/strings.go` */
 function environment(): Environment {
   const found = (text: string, pattern: string, most: number): string[] => {
     const matcher = compilePattern(pattern).matcher(text)
@@ -225,8 +176,6 @@ function environment(): Environment {
     return all
   }
   const matches = (text: string, pattern: string): boolean => compilePattern(pattern).matcher(text).find()
-  const includesAll = (list: readonly unknown[], some: readonly unknown[]): boolean =>
-    some.every((entry) => list.includes(entry))
   const replace = (text: string, old: string, by: string, most: bigint): string => {
     const parts = old === '' ? ['', ...Array.from(text), ''] : text.split(old)
     const replaced = most < 0n ? parts.length - 1 : Math.min(Number(most), parts.length - 1)
@@ -236,7 +185,9 @@ function environment(): Environment {
     if (at < 0n || at > BigInt(text.length)) throw new RangeError(`index out of range: ${at}`)
     return text.charAt(Number(at))
   }
-  return new Environment({ enableOptionalTypes: true, limits: LIMITS })
+  const built = new Environment({ enableOptionalTypes: true, limits: LIMITS })
+    .registerType('Sets', Sets)
+    .registerConstant('sets', 'Sets', new Sets())
     .registerFunction(`string.${REPLACED.matches}(string): bool`, matches)
     .registerFunction(`${REPLACED.matches}(string, string): bool`, matches)
     .registerFunction(`string.${REPLACED.lowerAscii}(): string`, (text: string) =>
@@ -260,23 +211,9 @@ function environment(): Environment {
     )
     .registerFunction('string.replace(string, string, int): string', replace)
     .registerFunction('string.charAt(int): string', charAt)
-    .registerFunction('list.indexOf(dyn): int', (list: unknown[], entry: unknown) => BigInt(list.indexOf(entry)))
-    .registerFunction('list.lastIndexOf(dyn): int', (list: unknown[], entry: unknown) =>
-      BigInt(list.lastIndexOf(entry)),
-    )
     .registerFunction(`${REPLACED.string}(dyn): string`, textOf)
-    .registerType('Sets', Sets)
-    .registerConstant('sets', 'Sets', new Sets())
-    .registerFunction('Sets.contains(list, list): bool', (_: Sets, list: unknown[], some: unknown[]) =>
-      includesAll(list, some),
-    )
-    .registerFunction(
-      'Sets.equivalent(list, list): bool',
-      (_: Sets, one: unknown[], other: unknown[]) => includesAll(one, other) && includesAll(other, one),
-    )
-    .registerFunction('Sets.intersects(list, list): bool', (_: Sets, one: unknown[], other: unknown[]) =>
-      one.some((entry) => other.includes(entry)),
-    )
+  for (const [signature, handler] of Object.entries(LIST_FUNCTIONS)) built.registerFunction(signature, handler)
+  return built
 }
 
 const ENVIRONMENTS: Readonly<Record<CelVariable, Environment>> = {

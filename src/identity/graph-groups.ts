@@ -6,6 +6,7 @@ import { AnswerError, fetchJson } from './https-json.ts'
 import type { IssuerOptions } from './issuer-options.ts'
 import { refusal } from './refusal.ts'
 import { stringList } from './string-list.ts'
+import { MAX_GROUPS } from './subject-name.ts'
 import { type Claims, claimOf } from './unverified-token.ts'
 
 /** Most pages of one answer that are read. */
@@ -57,6 +58,7 @@ async function memberObjects(
       const { value: entries, '@odata.nextLink': link } = value as Readonly<Record<string, unknown>>
       if (!Array.isArray(entries)) throw new Error(`${first.href} gives no list`)
       groups.push(...(entries as readonly unknown[]))
+      if (groups.length > MAX_GROUPS) break
       json = undefined
       next = typeof link === 'string' ? nextPage(link, first) : null
     }

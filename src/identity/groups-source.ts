@@ -6,13 +6,17 @@ import { graphGroups } from './graph-groups.ts'
 import { AnswerError } from './https-json.ts'
 import type { IssuerOptions } from './issuer-options.ts'
 import { claimsKeptBack } from './kept-back.ts'
-import { groupsUnavailable, refusal } from './refusal.ts'
+import { groupsUnavailable, refusal, tooManyGroups } from './refusal.ts'
+import { TooManyGroups } from './string-list.ts'
+import { MAX_GROUPS } from './subject-name.ts'
 import { type Claims, claimOf } from './unverified-token.ts'
 import { userinfoGroups } from './userinfo-groups.ts'
 
 /** How long a person's groups are kept, in milliseconds, so that a refreshed token costs no question. */
 export const GROUPS_AGE_MS = 5 * 60_000
-/** Most people whose groups are kept. */
+/** How long a refusal is kept, in milliseconds, so that somebody who tries again and again costs no questions. */
+export const FAILURE_AGE_MS = 5000
+/** Most people whose groups are kept, and most whose refusals are. */
 const MAX_PEOPLE = 1000
 
 /** Adds the groups to claims that lack them. Asks once for each person, whoever asks meanwhile, and closes with its owner. */
@@ -22,7 +26,8 @@ export class GroupsSource {
   readonly #question: (claims: Claims, token: string) => GroupsQuestion
   readonly #clock: () => number
   readonly #closing = new AbortController()
-  readonly #known: ExpiringMap<readonly string[]>
+  readonly #known = new ExpiringMap<readonly string[]>(MAX_PEOPLE)
+  readonly #failed = new ExpiringMap<StatusError>(MAX_PEOPLE)
   readonly #underWay = new Map<string, Promise<readonly string[]>>()
 
   constructor(issuer: IssuerOptions, options: GroupsSourceOptions, clock: () => number) {
@@ -32,19 +37,20 @@ export class GroupsSource {
     this.#question =
       options.kind === 'userinfo' ? userinfoGroups(issuer, this.#claim) : graphGroups(issuer, options, clock)
     this.#clock = clock
-    this.#known = new ExpiringMap(MAX_PEOPLE)
   }
 
   /**
-   * The claims, with the groups in place of what stood for them.
+   * The claims, with the groups in place of what stood for them. Where it cannot be told what was left out, they stay as
+   * they are, which nobody gets in with whose groups are wanted.
    *
    * @param token the token that they are of, as it was presented.
    * @throws StatusError 401 when the source does not know the person or does not take the token, 503 when it cannot be asked.
    */
   async complete(claims: Claims, token: string): Promise<Claims> {
-    const keptBack = claimsKeptBack(claims)?.has(this.#claim) === true
+    const keptBack = claimsKeptBack(claims)
+    if (keptBack === null) return claims
     const absent = claimOf(claims, this.#claim) === undefined
-    if (!keptBack && !(absent && this.#kind === 'userinfo')) return claims
+    if (!keptBack.has(this.#claim) && !(absent && this.#kind === 'userinfo')) return claims
     const { _claim_names: elsewhere, hasgroups, ...rest } = claims
     const names = Object.fromEntries(Object.entries(elsewhere ?? {}).filter(([name]) => name !== this.#claim))
     return {
@@ -60,8 +66,11 @@ export class GroupsSource {
   }
 
   #groupsOf({ person, ask }: GroupsQuestion): readonly string[] | Promise<readonly string[]> {
-    const known = this.#known.get(person, this.#clock())
+    const nowMs = this.#clock()
+    const known = this.#known.get(person, nowMs)
     if (known !== undefined) return known
+    const failed = this.#failed.get(person, nowMs)
+    if (failed !== undefined) throw failed
     const shared = this.#underWay.get(person)
     if (shared !== undefined) return shared
     const asking = this.#ask(person, ask).finally(() => this.#underWay.delete(person))
@@ -76,18 +85,26 @@ export class GroupsSource {
       this.#known.set(person, groups, { expiresAtMs: nowMs + GROUPS_AGE_MS, nowMs })
       return groups
     } catch (cause) {
-      if (cause instanceof StatusError) throw cause
-      const detail = cause instanceof Error ? cause.message : String(cause)
-      if (this.#kind === 'userinfo' && cause instanceof AnswerError && [401, 403].includes(cause.statusCode)) {
-        throw refusal('your groups cannot be looked up: the issuer does not take this token at its userinfo endpoint', {
-          detail,
-          cause,
-        })
-      }
-      if (this.#kind === 'graph' && cause instanceof AnswerError && cause.statusCode === 404) {
-        throw refusal('your groups cannot be looked up: the directory does not know you', { detail, cause })
-      }
-      throw groupsUnavailable({ detail, cause })
+      const error = this.#refusal(cause)
+      const nowMs = this.#clock()
+      this.#failed.set(person, error, { expiresAtMs: nowMs + FAILURE_AGE_MS, nowMs })
+      throw error
     }
+  }
+
+  #refusal(cause: unknown): StatusError {
+    if (cause instanceof StatusError) return cause
+    const detail = cause instanceof Error ? cause.message : String(cause)
+    if (cause instanceof TooManyGroups) return tooManyGroups(MAX_GROUPS, { detail, cause })
+    if (this.#kind === 'userinfo' && cause instanceof AnswerError && [401, 403].includes(cause.statusCode)) {
+      return refusal('your groups cannot be looked up: the issuer does not take this token at its userinfo endpoint', {
+        detail,
+        cause,
+      })
+    }
+    if (this.#kind === 'graph' && cause instanceof AnswerError && cause.statusCode === 404) {
+      return refusal('your groups cannot be looked up: the directory does not know you', { detail, cause })
+    }
+    return groupsUnavailable({ detail, cause })
   }
 }

@@ -126,6 +126,8 @@ export interface IssuerOptions {
     readonly backchannelLogout?: boolean
   } & SignInFlows
   readonly claimMappings: ClaimMappings
+  /** URLs of other issuers that name the same people and groups: a name of theirs is the same subject as one of this. */
+  readonly sharesNamesWith?: readonly string[]
   readonly claimValidationRules: readonly ClaimValidationRule[]
   readonly userValidationRules?: readonly UserValidationRule[]
   /** Where the groups are that a token leaves out. Without it such a token is refused. */

@@ -5,6 +5,7 @@ import {
   KeySet,
   MAX_WAITING,
   type PublishedKeys,
+  REFRESH_BURST,
   REFRESH_COOLDOWN_MS,
   RETRY_MS,
   STALE_LIMIT_MS,
@@ -73,18 +74,44 @@ test('a key is not found for an algorithm it is not for', async () => {
   await expect(Promise.resolve(keys.find('RS256', 'a'))).rejects.toThrow(UNKNOWN)
 })
 
-test('an unknown key makes the issuer be asked once in a while, however many ask', async () => {
+test('an unknown key makes the issuer be asked a few times at once, then once in a while, however many ask', async () => {
+  const asked: number[] = []
+  for (let n = 0; n < REFRESH_BURST; n += 1) {
+    await expect(find(`made-up-${n}`)).rejects.toThrow(UNKNOWN)
+    asked.push(issuer.asked)
+  }
+  expect(asked).toEqual([2, 3, 4])
+  const beforeMs = 3000
+  await vi.advanceTimersByTimeAsync(beforeMs)
+  const retryAfterSeconds = (REFRESH_COOLDOWN_MS - beforeMs) / 1000
+  await expect(find('one-more')).rejects.toMatchObject({ status: { code: 503, details: { retryAfterSeconds } } })
+
   issuer.published = [key('a'), key('b')]
-  await expect(find('b')).rejects.toThrow(UNKNOWN)
-  expect(issuer.asked).toBe(1)
-
-  await vi.advanceTimersByTimeAsync(REFRESH_COOLDOWN_MS)
+  await vi.advanceTimersByTimeAsync(REFRESH_COOLDOWN_MS - beforeMs)
   expect(await Promise.all([find('b'), find('b'), find('a')])).toEqual(['b', 'b', 'a'])
-  expect(issuer.asked).toBe(2)
-
+  expect(issuer.asked).toBe(5)
   const flood = await Promise.allSettled(Array.from({ length: 500 }, (_, n) => find(`made-up-${n}`)))
   expect(flood.every(({ status }) => status === 'rejected')).toBe(true)
-  expect(issuer.asked).toBe(2)
+  expect(issuer.asked).toBe(5)
+})
+
+test('what was asked before a caller came is no answer to it', async () => {
+  const first = find('made-up')
+  // The issuer has read what it publishes by now, and the answer is under way.
+  issuer.published = [key('a'), key('b')]
+  expect(await find('b')).toBe('b')
+  await expect(first).rejects.toThrow(UNKNOWN)
+  expect(issuer.asked).toBe(3)
+})
+
+test('a clock that is put back stops nobody for longer than a flood does', async () => {
+  for (let n = 0; n < REFRESH_BURST; n += 1) await expect(find(`made-up-${n}`)).rejects.toThrow(UNKNOWN)
+  vi.setSystemTime(Date.now() - 3600_000)
+  const retryAfterSeconds = REFRESH_COOLDOWN_MS / 1000
+  await expect(find('b')).rejects.toMatchObject({ status: { code: 503, details: { retryAfterSeconds } } })
+  issuer.published = [key('b')]
+  await vi.advanceTimersByTimeAsync(REFRESH_COOLDOWN_MS)
+  expect(await find('b')).toBe('b')
 })
 
 test('so many callers wait for a refresh and no more', async () => {
@@ -92,7 +119,8 @@ test('so many callers wait for a refresh and no more', async () => {
   const flood = await Promise.allSettled(Array.from({ length: MAX_WAITING + 1 }, (_, n) => find(`made-up-${n}`)))
   const reasons = flood.map((result) => (result.status === 'rejected' ? (result.reason as Error).message : ''))
   expect(reasons.filter((reason) => reason.includes(UNREACHABLE))).toHaveLength(1)
-  expect(issuer.asked).toBe(2)
+  // The first caller's question, and another for those who came when that was asked.
+  expect(issuer.asked).toBe(3)
 })
 
 test('keys are fetched anew when they come of age, and a withdrawn key is gone', async () => {

@@ -1,6 +1,6 @@
 import type { StatusError } from '../kube/status.ts'
 import type { SigningAlgorithm } from './issuer-options.ts'
-import { issuerUnavailable, refusal } from './refusal.ts'
+import { issuerUnavailable, keyUnknown, refusal } from './refusal.ts'
 import type { VerificationKey } from './verification-key.ts'
 
 const SECOND = 1000
@@ -11,8 +11,12 @@ const HOUR = 60 * MINUTE
 export const KEY_AGE_MS = { min: MINUTE, default: 10 * MINUTE, max: 24 * HOUR }
 /** How long keys serve on, after they should have been fetched anew, while the issuer cannot be reached. */
 export const STALE_LIMIT_MS = HOUR
-/** A token with an unknown key makes us ask the issuer at most this often. */
+/**
+ * Tokens with unknown keys make us ask the issuer once in this time, and so many times at once when none came for a while:
+ * a made-up key now and then must not keep a new one from being found.
+ */
 export const REFRESH_COOLDOWN_MS = 10 * SECOND
+export const REFRESH_BURST = 3
 /** First and longest pause between attempts while the issuer cannot be reached. */
 export const RETRY_MS = { min: SECOND / 2, max: 10 * SECOND }
 /** Most callers that wait for one refresh. */
@@ -51,7 +55,8 @@ export class KeySet {
   #keys: readonly VerificationKey[] = []
   #fingerprints: ReadonlySet<string> = new Set()
   #usableUntilMs = -Infinity
-  #triedAtMs = -Infinity
+  /** When all of {@link REFRESH_BURST} are there again. */
+  #restedAtMs = -Infinity
   #failures = 0
   #reason = 'its keys were not fetched yet'
   #reported: KeySetReadiness = { ready: false, reason: '' }
@@ -72,13 +77,12 @@ export class KeySet {
    * The key for a token's header. A promise when the issuer has to be asked first.
    *
    * @param id `kid`; without it there must be one key only that fits.
-   * @throws StatusError 401 when the issuer publishes no such key, 503 when that cannot be known now.
+   * @throws StatusError 401 when the issuer was asked for the token's sake and publishes no such key, 503 when that cannot
+   * be told now, for the issuer is away or was asked too often.
    */
   find(algorithm: SigningAlgorithm, id: string | undefined): VerificationKey | Promise<VerificationKey> {
     const key = this.#select(algorithm, id)
     if (key !== undefined) return key
-    const cooling = this.#options.clock() - this.#triedAtMs < REFRESH_COOLDOWN_MS
-    if (this.#refreshing === undefined && cooling) throw this.#absence()
     return this.#findAfterRefresh(algorithm, id)
   }
 
@@ -105,9 +109,29 @@ export class KeySet {
     return id === undefined && fitting.length > 1 ? undefined : fitting[0]
   }
 
-  #absence(): StatusError {
-    if (!this.#usable || this.#failures > 0) return issuerUnavailable({ detail: this.#reason })
-    return refusal('the token is signed with a key that its issuer does not publish')
+  /** Counts the question. */
+  #mayAsk(): boolean {
+    if (this.#cooldownMs() > 0) return false
+    this.#restedAtMs = Math.max(this.#restedAtMs, this.#options.clock()) + REFRESH_COOLDOWN_MS
+    return true
+  }
+
+  /** Until the issuer may be asked for the sake of a token, in milliseconds. */
+  #cooldownMs(): number {
+    const nowMs = this.#options.clock()
+    // A clock that was put back makes nobody wait for longer.
+    this.#restedAtMs = Math.min(this.#restedAtMs, nowMs + REFRESH_BURST * REFRESH_COOLDOWN_MS)
+    return Math.max(0, this.#restedAtMs - nowMs - (REFRESH_BURST - 1) * REFRESH_COOLDOWN_MS)
+  }
+
+  get #away(): boolean {
+    return !this.#usable || this.#failures > 0
+  }
+
+  /** The key is not here, and whether it is published cannot be told. */
+  #unknown(): StatusError {
+    if (this.#away) return issuerUnavailable({ detail: this.#reason })
+    return keyUnknown(Math.ceil(this.#cooldownMs() / SECOND))
   }
 
   async #findAfterRefresh(algorithm: SigningAlgorithm, id: string | undefined): Promise<VerificationKey> {
@@ -115,13 +139,22 @@ export class KeySet {
       throw issuerUnavailable({ detail: `${MAX_WAITING} callers wait for keys already` })
     this.#waiting += 1
     try {
-      await this.#refresh()
+      if (this.#refreshing !== undefined) await this.#refreshing
+      // What was asked before this caller came may lack its key; what is asked from now on does not.
+      const key = this.#select(algorithm, id) ?? (await this.#ask(algorithm, id))
+      if (key !== undefined) return key
     } finally {
       this.#waiting -= 1
     }
-    const key = this.#select(algorithm, id)
-    if (key === undefined) throw this.#absence()
-    return key
+    if (this.#away) throw this.#unknown()
+    throw refusal('the token is signed with a key that its issuer does not publish')
+  }
+
+  /** @throws StatusError 503 when the issuer may not be asked now. */
+  async #ask(algorithm: SigningAlgorithm, id: string | undefined): Promise<VerificationKey | undefined> {
+    if (this.#refreshing === undefined && (this.#failures > 0 || !this.#mayAsk())) throw this.#unknown()
+    await this.#refresh()
+    return this.#select(algorithm, id)
   }
 
   /** Never rejects. One at a time; who asks meanwhile gets the one under way. */
@@ -141,7 +174,6 @@ export class KeySet {
       this.#reason = error instanceof Error ? error.message : 'its keys cannot be fetched'
       this.#schedule(Math.min(RETRY_MS.max, RETRY_MS.min * 2 ** (this.#failures - 1)))
     }
-    this.#triedAtMs = this.#options.clock()
     if (this.#closing.signal.aborted) return
     const { ready, reason } = this.readiness
     if (ready === this.#reported.ready && reason === this.#reported.reason) return

@@ -122,7 +122,7 @@ test('each issuer answers for its own tokens, prefixes and readiness', async () 
     issuers: [
       issuer.options(),
       other.options({ claimMappings: { username: { claim: 'sub', prefix: 'partner:' } } }),
-      issuer.options({ url: 'https://127.0.0.1:1' }),
+      issuer.options({ url: 'https://127.0.0.1:1', claimMappings: { username: { claim: 'sub', prefix: 'away:' } } }),
     ],
   })
   expect(await authenticate(await issuer.sign())).toHaveProperty('subject.username', 'ana@example.com')

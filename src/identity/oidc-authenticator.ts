@@ -1,7 +1,6 @@
 import { hash } from 'node:crypto'
 import type { RawHeaders } from '../kube/raw-headers.ts'
 import { StatusError } from '../kube/status.ts'
-import type { Subject } from '../kube/subject.ts'
 import { excerpt } from '../kube/quote.ts'
 import type { Authentication, Authenticator } from './authenticator.ts'
 import { bearerToken, hasToken, MAX_TOKEN_LENGTH } from './bearer-token.ts'
@@ -12,9 +11,9 @@ import { Issuer } from './issuer.ts'
 import { assertIssuerOptions, type IssuerOptions } from './issuer-options.ts'
 import type { Logins } from './logins/logins.ts'
 import { LOGOUT_TOKEN_TYPE, type LogoutToken } from './logout-token.ts'
+import { assertOwnNames, reservedPrefixes } from './name-prefixes.ts'
 import { machineRefusal, refusal } from './refusal.ts'
 import { ServiceAccounts, type ServiceAccountsOptions } from './service-accounts.ts'
-import { isMachinePrefix } from './subject-name.ts'
 import { parseToken, type UnverifiedToken } from './unverified-token.ts'
 import type { VerifiedToken } from './verified-token.ts'
 
@@ -25,7 +24,7 @@ const MAX_REFUSED_TOKENS = 1000
 export const REFUSAL_MS = 5000
 
 export interface OidcAuthenticatorOptions {
-  /** At least one; no two with the same URL. */
+  /** At least one; no two with the same URL, nor with names that could be each other's. */
   readonly issuers: readonly IssuerOptions[]
   /** Clusters whose service accounts may come in. No two with the same prefix or audience. */
   readonly serviceAccounts?: readonly ServiceAccountsOptions[]
@@ -80,6 +79,11 @@ export function createAuthenticator({
   onReadinessChange = () => undefined,
 }: OidcAuthenticatorOptions): OidcAuthenticator {
   assertIssuerOptions(options)
+  const machines = [...serviceAccountsOptions, ...(clientCertificates === undefined ? [] : [clientCertificates])]
+  const reserved = reservedPrefixes(
+    options,
+    machines.map(({ prefix }) => prefix),
+  )
   const issuers = new Map<string, Issuer>()
   for (const issuerOptions of options) {
     const issuer: Issuer = new Issuer(issuerOptions, {
@@ -93,9 +97,6 @@ export function createAuthenticator({
 
   const serviceAccounts = serviceAccountsOptions.map((cluster) => new ServiceAccounts(cluster, clock))
   const certificates = clientCertificates === undefined ? null : new ClientCertificates(clientCertificates, clock)
-  const machines = [...serviceAccountsOptions, ...(clientCertificates === undefined ? [] : [clientCertificates])]
-  const machinePrefixes = machines.map(({ prefix }) => prefix)
-  assertMachinePrefixes(machinePrefixes)
 
   const accepted = new ExpiringMap<VerifiedToken>(MAX_ACCEPTED_TOKENS)
   const refused = new ExpiringMap<StatusError>(MAX_REFUSED_TOKENS)
@@ -105,7 +106,7 @@ export function createAuthenticator({
     const issuer = issuers.get(token.issuer)
     if (issuer !== undefined) {
       const verified = await issuer.verify(token)
-      assertNoMachineName(verified.authentication.subject, machinePrefixes)
+      assertOwnNames(verified.authentication.subject, reserved.get(issuer.url) ?? [])
       return verified
     }
     const cluster = serviceAccounts.find((candidate) => candidate.accepts(token))
@@ -173,17 +174,4 @@ function withLogin(verified: VerifiedToken, logins: Logins | undefined): Verifie
   if (logins === undefined || signIn === undefined) return verified
   const login = logins.enter(authentication, signIn)
   return { ...verified, authentication: Object.freeze({ ...authentication, login }) }
-}
-
-function assertMachinePrefixes(prefixes: readonly string[]): void {
-  if (!prefixes.every(isMachinePrefix))
-    throw new TypeError('a prefix of machines is lower-case with one colon, at its end')
-  if (new Set(prefixes).size < prefixes.length) throw new TypeError('a prefix of machines stands twice')
-}
-
-/** What an issuer calls somebody must not be what a machine is called. */
-function assertNoMachineName({ username, groups }: Subject, prefixes: readonly string[]): void {
-  const taken = prefixes.find((prefix) => [username, ...groups].some((name) => name.startsWith(prefix)))
-  if (taken !== undefined)
-    throw refusal(`the token makes a name that begins with "${taken}", which is kept for machines`)
 }

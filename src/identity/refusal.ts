@@ -1,4 +1,4 @@
-import { type PrivateDetail, type StatusError, serviceUnavailable, unauthorized } from '../kube/status.ts'
+import { failure, type PrivateDetail, serviceUnavailable, StatusError, unauthorized } from '../kube/status.ts'
 
 const ADVICE = '; sign in with "postern client login"'
 
@@ -34,4 +34,19 @@ export function groupsUnavailable(options: PrivateDetail): StatusError {
 export function issuerUnavailable(options: PrivateDetail): StatusError {
   const message = 'the identity provider cannot be reached, so the token cannot be checked; try again shortly'
   return serviceUnavailable(message, options)
+}
+
+/** A 503 for a token whose key may have been published since the issuer was asked. It says when it can be asked again. */
+export function keyUnknown(retryAfterSeconds: number): StatusError {
+  const message = 'the token is signed with a key that is not known here yet; try again shortly'
+  return new StatusError(failure(503, 'ServiceUnavailable', message, { retryAfterSeconds }))
+}
+
+/** A 401 for somebody in more groups than are taken, wherever the groups come from. */
+export function tooManyGroups(maxGroups: number, options: PrivateDetail): StatusError {
+  return refusal(
+    `you are in more than ${maxGroups} groups, which is more than is decided on; an administrator at the issuer has to ` +
+      'limit those in tokens to the ones assigned to this application, or use application roles',
+    options,
+  )
 }

@@ -31,7 +31,9 @@ export function userinfoGroups(
         // Section 5.3.2: an answer about somebody else must not be used.
         if (claimOf(answer, 'sub') !== subject) throw new Error(`${userinfoUrl.href} answers for somebody else`)
         const groups = claimOf(answer, claim)
-        if (groups === undefined && keptBack) throw new Error(`${userinfoUrl.href} leaves the groups out as well`)
+        const keptBackHere = claimsKeptBack(answer)?.has(claim) !== false
+        if (keptBackHere || (groups === undefined && keptBack))
+          throw new Error(`${userinfoUrl.href} leaves the groups out as well`)
         return stringList(groups ?? [], userinfoUrl.href)
       },
     }

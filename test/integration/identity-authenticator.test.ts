@@ -4,7 +4,6 @@ import { people } from '../../sandbox/identity-provider/people.ts'
 import { issueTokens, refreshTokens } from '../../sandbox/identity-provider/tokens.ts'
 import type { Authentication } from '../../src/identity/authenticator.ts'
 import type { IssuerOptions } from '../../src/identity/issuer-options.ts'
-import { REFRESH_COOLDOWN_MS } from '../../src/identity/key-set.ts'
 import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/oidc-authenticator.ts'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { refusalOf, unauthorized } from '../support/refusal.ts'
@@ -94,8 +93,6 @@ test('new keys are found by themselves, and the old ones are worth nothing then'
   await provider.rotateKeys()
   const after = await issueTokens(provider, people.ana)
 
-  expect(await refusalOf(authenticator, after.idToken)).toMatchObject({ code: 401 })
-  aheadMs = REFRESH_COOLDOWN_MS
   expect(await authenticate(after.idToken)).toHaveProperty('issuer', provider.issuer)
   expect(await refusalOf(authenticator, before.idToken)).toEqual(
     unauthorized('the token is signed with a key that its issuer does not publish'),

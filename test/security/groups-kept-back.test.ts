@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { Secret } from '../../src/document/secret.ts'
-import { GROUPS_AGE_MS } from '../../src/identity/groups-source.ts'
+import { FAILURE_AGE_MS, GROUPS_AGE_MS } from '../../src/identity/groups-source.ts'
 import type { IssuerOptions } from '../../src/identity/issuer-options.ts'
 import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/oidc-authenticator.ts'
 import { MAX_GROUPS } from '../../src/identity/subject-name.ts'
@@ -92,20 +92,44 @@ const unavailable = {
   message: expect.stringContaining('your groups cannot be looked up now, and nothing is decided without') as unknown,
 }
 
-describe('without a source', () => {
-  test.for<[string, Record<string, unknown>]>([
-    ['_claim_names', OVERAGE],
-    ['_claim_names beside some groups', { ...OVERAGE, groups: ['harmless'] }],
-    ['hasgroups', { groups: undefined, hasgroups: true }],
-    ['hasgroups as text', { groups: undefined, hasgroups: 'true' }],
+type Source = NonNullable<IssuerOptions['groupsFrom']> | null
+
+describe.each<[string, () => Source]>([
+  ['without a source', () => null],
+  ['with a directory', graph],
+  ['with the userinfo endpoint', () => ({ kind: 'userinfo' })],
+])('%s', (_, source) => {
+  const UNREADABLE: [string, Record<string, unknown>][] = [
     ['_claim_names that nobody can read', { _claim_names: 'groups' }],
     ['_claim_names that is a list', { _claim_names: ['groups'] }],
-  ])('a token with %s is refused, with what to do', async ([, claims]) => {
-    open(null)
-    expect(await refusal(claims)).toEqual(
-      unauthorized('the connector has to be told where to ask for them ("groupsFrom")'),
-    )
-  })
+    ['_claim_names that is a number', { _claim_names: 7 }],
+    ['_claim_names that is a list, and no groups', { groups: undefined, _claim_names: ['groups'] }],
+    ['_claim_names that nobody can read, and no groups', { groups: undefined, _claim_names: 'groups' }],
+    ['_claim_names that is true, and no groups', { groups: undefined, _claim_names: true }],
+  ]
+  const READABLE: [string, Record<string, unknown>][] = [
+    ['_claim_names', OVERAGE],
+    ['_claim_names beside some groups', { ...OVERAGE, groups: ['harmless'] }],
+    ['hasgroups', { oid: MEMBER, groups: undefined, hasgroups: true }],
+    ['hasgroups as text', { oid: MEMBER, groups: undefined, hasgroups: 'true' }],
+    ['hasgroups of odd type', { oid: MEMBER, groups: undefined, hasgroups: [] }],
+  ]
+
+  test.for([...UNREADABLE, ...READABLE])(
+    'a token with %s lets nobody in whose groups are not told',
+    async ([, claims]) => {
+      open(source())
+      stageToken()
+      stage(GRAPH, { value: [] })
+      stage('/userinfo', { sub: 'person-ana' })
+      const told = source() === null || UNREADABLE.some(([, unreadable]) => unreadable === claims)
+      expect(await refusal(claims)).toEqual(
+        told
+          ? unauthorized('the connector has to be told where to ask for them ("groupsFrom")')
+          : expect.objectContaining(unavailable),
+      )
+    },
+  )
 })
 
 describe('with a directory', () => {
@@ -172,7 +196,6 @@ describe('with a directory', () => {
     ['no list', () => ({})],
     ['an empty list, for somebody who has too many', () => ({ value: [] })],
     ['groups that are no text', () => ({ value: ['a', 7] })],
-    ['too many', () => ({ value: Array.from({ length: MAX_GROUPS + 1 }, (_, index) => `g${index}`) })],
     [
       'another page elsewhere',
       (url) => ({ value: ['a'], '@odata.nextLink': `${url.replace('127.0.0.1', 'localhost')}/elsewhere` }),
@@ -187,7 +210,50 @@ describe('with a directory', () => {
     expect(sent.map(({ path }) => path)).not.toContain('/elsewhere')
     // It is no matter of the token, so that it is looked at again.
     stage(GRAPH, { value: ['contractors'] })
+    nowMs += FAILURE_AGE_MS
     expect(await groupsOf(OVERAGE)).toEqual(['contractors'])
+  })
+
+  test.for<[string, readonly number[]]>([
+    ['on one page', [MAX_GROUPS + 1]],
+    ['on several pages', [600, 401]],
+    ['on more pages than are read', Array.from({ length: 30 }, () => 100)],
+  ])(
+    'somebody in more than 1000 groups, %s, is refused with what to do, and is not asked for again at once',
+    async ([, pages]) => {
+      open(graph())
+      stageToken()
+      for (const [page, length] of pages.entries()) {
+        stage(page === 0 ? GRAPH : `/graph/page-${page}`, {
+          value: Array.from({ length }, (_, index) => `group-${page}-${index}`),
+          ...(page + 1 < pages.length && { '@odata.nextLink': `${issuer.url}/graph/page-${page + 1}` }),
+        })
+      }
+      const tooMany = unauthorized(
+        'you are in more than 1000 groups, which is more than is decided on; an administrator at the issuer has to limit',
+      )
+      expect(await refusal(OVERAGE)).toEqual(tooMany)
+      const asked = sent.length
+      for (let refreshed = 0; refreshed < 20; refreshed += 1) {
+        expect(await refusal({ ...OVERAGE, jti: String(refreshed) })).toEqual(tooMany)
+      }
+      expect(sent).toHaveLength(asked)
+      stage(GRAPH, { value: ['contractors'] })
+      nowMs += FAILURE_AGE_MS
+      expect(await groupsOf(OVERAGE)).toEqual(['contractors'])
+    },
+  )
+
+  test('a directory that fails is asked once in a while for each person, and another person is not held up by it', async () => {
+    open(graph())
+    stageToken()
+    stage(GRAPH, 500)
+    stage('/graph/users/other/getMemberObjects', { value: ['ops'] })
+    for (let refreshed = 0; refreshed < 20; refreshed += 1) {
+      expect(await refusal({ ...OVERAGE, jti: String(refreshed) })).toMatchObject(unavailable)
+    }
+    expect(sent.filter(({ path }) => path === GRAPH)).toHaveLength(1)
+    expect(await groupsOf({ ...OVERAGE, sub: 'person-other', oid: 'other' })).toEqual(['ops'])
   })
 
   test('without a token from the issuer nobody comes in, and the secret is not told', async () => {
@@ -197,6 +263,7 @@ describe('with a directory', () => {
       const status = await refusal(OVERAGE)
       expect(status).toMatchObject(unavailable)
       expect(JSON.stringify(status)).not.toContain('s3cret')
+      nowMs += FAILURE_AGE_MS
     }
   })
 
@@ -255,6 +322,9 @@ describe('with the userinfo endpoint', () => {
     ['that is an error', 500],
     ['with groups of another type', { sub: 'person-ana', groups: { contractors: true } }],
     ['that is null', null],
+    ['that keeps the groups back itself', { sub: 'person-ana', _claim_names: { groups: 'src1' } }],
+    ['that says there are more', { sub: 'person-ana', groups: ['harmless'], hasgroups: true }],
+    ['that cannot be read', { sub: 'person-ana', _claim_names: ['groups'] }],
   ])('with an answer %s nobody comes in', async ([, answer]) => {
     open(userinfo)
     stage('/userinfo', answer)
@@ -334,8 +404,8 @@ spec:
       staged.set(path, (_request, response) => response.end(JSON.stringify(value)))
     }
     answer('/token', { access_token: 'a', expires_in: 3600 })
-    staged.set(GRAPH, (_request, response) => response.writeHead(503).end())
-    expect((await list(OVERAGE)).statusCode).toBe(503)
+    staged.set('/graph/users/early/getMemberObjects', (_request, response) => response.writeHead(503).end())
+    expect((await list({ ...OVERAGE, sub: 'person-early', oid: 'early' })).statusCode).toBe(503)
     answer(GRAPH, { value: ['everyone', 'contractors'] })
     expect((await list(OVERAGE)).statusCode).toBe(403)
     expect(gateway.apiServer.seen).toEqual([])

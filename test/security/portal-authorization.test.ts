@@ -42,7 +42,10 @@ beforeAll(async () => {
     issuers: [
       issuer.options({ client: { ...client, confidential } }),
       // With the same secret, so that nothing but the issuer tells the two apart.
-      { ...issuer.options({ client: { ...client, confidential } }), url: 'https://other.example.com' },
+      {
+        ...issuer.options({ client: { ...client, confidential }, sharesNamesWith: [issuer.url] }),
+        url: 'https://other.example.com',
+      },
     ],
   })
   seals = await new LoginSealsSource(JSON.stringify([issuer.url, client.id])).of(SECRET)
