@@ -43,12 +43,22 @@ export function notSignedIn(portal: string, why: string): ClientError {
   return new ClientError('NotSignedIn', `${why}; run: postern client login --portal ${portal}`)
 }
 
+/** The sentence for what is in the place of a file of the login cache: a directory, a pipe, a symbolic link. */
+export function noOrdinaryFile(path: string): ClientError {
+  return new ClientError('CacheUnusable', `${path} is no ordinary file; remove it and try again`)
+}
+
 /** The sentence for a file of the login cache that cannot be read or written; other errors come back as they are. */
 export function explainFileError(path: string, doing: 'read' | 'written', error: unknown): unknown {
   if (!(error instanceof Error) || !('syscall' in error) || !('code' in error)) return error
+  return cacheUnusable(path, `cannot be ${doing} (${String(error.code)})`, error)
+}
+
+/** What `path` of the login cache `does`, and what to do about it. */
+export function cacheUnusable(path: string, does: string, cause: unknown): ClientError {
   return new ClientError(
     'CacheUnusable',
-    `${path} cannot be ${doing} (${String(error.code)}); mend that, or keep logins elsewhere with --cache-directory or XDG_CACHE_HOME`,
-    { cause: error },
+    `${path} ${does}; mend that, or keep logins elsewhere with --cache-directory or XDG_CACHE_HOME`,
+    { cause },
   )
 }

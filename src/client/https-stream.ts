@@ -75,7 +75,13 @@ export function explainNetworkError(url: URL, error: Error): ClientError {
       `the certificate of ${url.host} is signed by an authority that this machine does not trust (${code}); ask for that authority's certificate`,
       cause,
     )
-  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID' || code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return new ClientError(
+      'Untrusted',
+      `the certificate of ${url.host} is for another name (${code}); look at the address, or ask whoever runs it`,
+      cause,
+    )
+  if (code === 'CERT_HAS_EXPIRED' || code === 'CERT_NOT_YET_VALID')
     return new ClientError(
       'Untrusted',
       `the certificate of ${url.host} does not hold (${code}); ask whoever runs it, and look at the clock of this machine`,

@@ -13,16 +13,26 @@ export interface OAuthError {
 export interface Asked {
   readonly url: string
   readonly clientID: string
+  /** What it asked with, which an issuer may repeat and nobody may read: codes, verifiers and tokens. */
+  readonly secrets: readonly string[]
 }
 
 /** The sentence for what an issuer answered: `oauth` where it says it in those words, else what went wrong. */
-export function explainIssuerError({ url, clientID }: Asked, error: unknown, oauth: OAuthError | null): ClientError {
+export function explainIssuerError(
+  { url, clientID, secrets }: Asked,
+  error: unknown,
+  oauth: OAuthError | null,
+): ClientError {
   const cause = { cause: error }
   const reasons = causesOf(error)
   const own = reasons.find((reason) => reason instanceof ClientError)
   if (own !== undefined) return own
   if (oauth !== null) {
-    const [code, message] = explainOAuthError(url, clientID, oauth)
+    const [code, message] = explainOAuthError(url, clientID, {
+      status: oauth.status,
+      error: redacted(oauth.error, secrets),
+      description: redacted(oauth.description, secrets),
+    })
     return new ClientError(code, message, cause)
   }
   if (error instanceof Error && error.cause instanceof Response && error.cause.status >= 400)
@@ -36,9 +46,18 @@ export function explainIssuerError({ url, clientID }: Asked, error: unknown, oau
     )
   return new ClientError(
     'Unexpected',
-    `${url} did not answer as OpenID Connect asks (${reasons.at(-1)?.message ?? String(error)}); ask whoever runs it`,
+    `${url} did not answer as OpenID Connect asks (${redacted(reasons.at(-1)?.message ?? String(error), secrets)}); ask whoever runs it`,
     cause,
   )
+}
+
+/** What is shorter is no secret, and may stand in any word. */
+const MIN_REDACTED_LENGTH = 8
+
+function redacted(text: string, secrets: readonly string[]): string {
+  return secrets
+    .filter(({ length }) => length >= MIN_REDACTED_LENGTH)
+    .reduce((left, secret) => left.replaceAll(secret, '[redacted]'), text)
 }
 
 /** Only the first three end a login; it outlives what is the operator's to mend. */

@@ -102,11 +102,11 @@ export async function discoverIssuer({
       ...((typeof body === 'string' || body instanceof URLSearchParams) && { body }),
       ...(signal !== undefined && { signal }),
     })
-  const attempt = async <T>(act: () => T | Promise<T>): Promise<T> => {
+  const attempt = async <T>(act: () => T | Promise<T>, secrets: readonly string[] = []): Promise<T> => {
     try {
       return await act()
     } catch (error) {
-      throw explainIssuerError({ url, clientID }, error, oauthErrorOf(error))
+      throw explainIssuerError({ url, clientID, secrets }, error, oauthErrorOf(error))
     }
   }
   const metadata = authorizationServer === '' ? url : `${authorizationServer}/.well-known/openid-configuration`
@@ -140,15 +140,17 @@ export async function discoverIssuer({
         return address.href
       }),
     exchangeCode: (callback, { state, nonce, codeVerifier }) =>
-      attempt(async () =>
-        toTokens(
-          await openid.authorizationCodeGrant(configuration, callback, {
-            expectedState: state,
-            expectedNonce: nonce,
-            pkceCodeVerifier: codeVerifier,
-            idTokenExpected: true,
-          }),
-        ),
+      attempt(
+        async () =>
+          toTokens(
+            await openid.authorizationCodeGrant(configuration, callback, {
+              expectedState: state,
+              expectedNonce: nonce,
+              pkceCodeVerifier: codeVerifier,
+              idTokenExpected: true,
+            }),
+          ),
+        [callback.searchParams.get('code') ?? '', codeVerifier],
       ),
     authorizeDevice: (scopes) =>
       attempt(async () => {
@@ -170,8 +172,10 @@ export async function discoverIssuer({
           verificationURIComplete: device.verification_uri_complete ?? '',
           tokens: (timeoutMs) => {
             const signal = AbortSignal.timeout(Math.min(timeoutMs, device.expires_in * 1000))
-            return attempt(async () =>
-              toTokens(await openid.pollDeviceAuthorizationGrant(configuration, device, verifier, { signal })),
+            return attempt(
+              async () =>
+                toTokens(await openid.pollDeviceAuthorizationGrant(configuration, device, verifier, { signal })),
+              [device.device_code, verifier.code_verifier],
             ).catch((error: unknown) => {
               if (!signal.aborted) throw error
               throw new ClientError('LoginTimedOut', 'nobody signed in with the code in time', { cause: error })
@@ -180,13 +184,13 @@ export async function discoverIssuer({
         }
       }),
     refresh: (refreshToken) =>
-      attempt(async () => toTokens(await openid.refreshTokenGrant(configuration, refreshToken))),
+      attempt(async () => toTokens(await openid.refreshTokenGrant(configuration, refreshToken)), [refreshToken]),
     revoke: (refreshToken) =>
       attempt(async () => {
         if (configuration.serverMetadata().revocation_endpoint === undefined) return false
         await openid.tokenRevocation(configuration, refreshToken, { token_type_hint: 'refresh_token' })
         return true
-      }),
+      }, [refreshToken]),
     endSessionURL: () =>
       configuration.serverMetadata().end_session_endpoint === undefined
         ? ''

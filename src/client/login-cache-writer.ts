@@ -1,13 +1,29 @@
 import { createHash } from 'node:crypto'
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync, rmSync } from 'node:fs'
+import {
+  accessSync,
+  chmodSync,
+  closeSync,
+  constants,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  rmSync,
+  truncateSync,
+  type Stats,
+} from 'node:fs'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { replaceFile } from './atomic-file.ts'
-import { ClientError, explainFileError } from './client-error.ts'
+import { replaceFile, reservedPath, reserveFile, type ReservedFile } from './atomic-file.ts'
+import { cacheUnusable, ClientError, explainFileError, noOrdinaryFile } from './client-error.ts'
 import { listLogins, portalDirectory, type CachedLogin, type Login } from './login-cache.ts'
 
 const LOCK_POLL_MS = 20
+
+/** What a login may grow by when it is renewed: by the names of a hundred groups or so. */
+const GROWTH_BYTES = 16 * 1024
+/** What a first login may need: tokens as long as a gateway takes them. */
+const FIRST_LOGIN_BYTES = 128 * 1024
 
 /** The file of a login: one for each portal, issuer and client. */
 export function loginPath(cacheDirectory: string, login: Pick<Login, 'portal' | 'issuer' | 'clientID'>): string {
@@ -15,9 +31,10 @@ export function loginPath(cacheDirectory: string, login: Pick<Login, 'portal' | 
   return join(portalDirectory(cacheDirectory, login.portal), `${key.digest('hex').slice(0, 32)}.json`)
 }
 
-/** PEM of the authority that the latest login at a portal trusted, or null when there is no login. */
+/** PEM of the authority that the latest login at a portal trusted, or null when there is no login that can be used. */
 export function knownAuthority(cacheDirectory: string, portal: string): string | null {
-  const [latest] = listLogins(cacheDirectory, portal).sort((a, b) => b.login.signedInAtMs - a.login.signedInAtMs)
+  const { logins } = listLogins(cacheDirectory, portal)
+  const [latest] = logins.toSorted((a, b) => b.login.signedInAtMs - a.login.signedInAtMs)
   return latest === undefined ? null : latest.login.portalCertificateAuthority
 }
 
@@ -27,7 +44,7 @@ export function knownAuthority(cacheDirectory: string, portal: string): string |
  * @throws ClientError `CacheUnusable`.
  */
 export function saveLogin({ path, login }: CachedLogin): void {
-  writePrivateFile(path, `${JSON.stringify(login, null, 2)}\n`)
+  writePrivateFile(path, textOf(login))
 }
 
 /** As {@link saveLogin}, for what else is kept beside a login. */
@@ -40,12 +57,71 @@ export function writePrivateFile(path: string, text: string): void {
   }
 }
 
-export function removeLogin({ path }: CachedLogin): void {
+/** Room on the disk for a login that is about to change. One of the two ends it. */
+export interface LoginRoom {
+  /** @throws ClientError `CacheUnusable`. */
+  readonly save: (login: Login) => void
+  readonly giveBack: () => void
+}
+
+/**
+ * Makes room for what comes in the place of a login, before anything is asked for that could not be asked for again. For
+ * whoever has the lock.
+ *
+ * @throws ClientError `CacheUnusable`.
+ */
+export function makeRoom({ path, login }: CachedLogin): LoginRoom {
+  const room = reserve(path, Buffer.byteLength(textOf(login)) + GROWTH_BYTES)
+  return {
+    save: (next) => {
+      try {
+        room.replace(textOf(next))
+      } catch (error) {
+        throw explainFileError(path, 'written', error)
+      }
+    },
+    giveBack: () => {
+      room.discard()
+    },
+  }
+}
+
+/**
+ * That a login could be kept in a file, before somebody signs in for it.
+ *
+ * @throws ClientError `CacheUnusable`, `CacheBusy`.
+ */
+export async function assertRoom(path: string): Promise<void> {
+  await withLoginLock(path, () => {
+    if (statsOf(path)?.isFile() === false) throw noOrdinaryFile(path)
+    reserve(path, FIRST_LOGIN_BYTES).discard()
+  })
+}
+
+function reserve(path: string, bytes: number): ReservedFile {
   try {
-    rmSync(path, { force: true })
+    return reserveFile(path, bytes, 0o600)
   } catch (error) {
     throw explainFileError(path, 'written', error)
   }
+}
+
+function textOf(login: Login): string {
+  return `${JSON.stringify(login, null, 2)}\n`
+}
+
+/** Of a login, and of what is kept beside it, nothing stays. */
+export function removeLogin({ path }: CachedLogin): void {
+  try {
+    for (const file of [path, attemptPath(path), reservedPath(path)]) rmSync(file, { force: true })
+  } catch (error) {
+    throw explainFileError(path, 'written', error)
+  }
+}
+
+/** Where it is kept when a browser was last opened for a login. */
+export function attemptPath(loginFile: string): string {
+  return `${loginFile}.attempt`
 }
 
 export interface LockOptions<T> {
@@ -76,11 +152,11 @@ export async function withLoginLock<T>(
   const directory = dirname(loginFile)
   makePrivateDirectory(directory)
   const path = join(directory, name)
-  createEmptyFile(path)
+  makeLockFile(path)
   const database = openDatabase(path)
   try {
     const deadlineMs = performance.now() + timeoutMs
-    while (!tryLock(database)) {
+    while (!tryLock(database, path)) {
       const instead = settled()
       if (instead !== null) return instead
       if (performance.now() > deadlineMs)
@@ -101,37 +177,54 @@ function openDatabase(path: string): DatabaseSync {
   try {
     return new DatabaseSync(path)
   } catch (error) {
-    throw new ClientError(
-      'CacheUnusable',
-      `${path} cannot be opened (${error instanceof Error ? error.message : String(error)}); remove it and try again`,
-      { cause: error },
-    )
+    throw unlockable(path, error)
   }
 }
 
-function tryLock(database: DatabaseSync): boolean {
+/** Without a journal on the disk, so that a full one is no hindrance. */
+function tryLock(database: DatabaseSync, path: string): boolean {
   try {
-    database.exec('BEGIN EXCLUSIVE')
+    database.exec('PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE')
     return true
   } catch (error) {
     if (isBusy(error)) return false
-    throw error
+    throw unlockable(path, error)
   }
 }
 
-/** Opens it only when it is new: closing a file ends every lock that this process has on it (POSIX fcntl). */
-function createEmptyFile(path: string): void {
-  if (existsSync(path)) return
+/**
+ * An empty file of ours. Nothing is ever written into it, so what is there is damage, and goes: in its place, since another
+ * file would be locked beside the first.
+ *
+ * It is opened only when it is new or damaged: closing a file ends every lock that this process has on it (POSIX fcntl).
+ */
+function makeLockFile(path: string): void {
   try {
-    closeSync(openSync(path, 'a', 0o600))
+    if (statsOf(path) === null) closeSync(openSync(path, 'a', 0o600))
+    const stats = lstatSync(path)
+    if (!stats.isFile()) throw noOrdinaryFile(path)
+    const self = process.geteuid?.()
+    if (self !== undefined && stats.uid !== self)
+      throw new ClientError('CacheUnusable', `${path} belongs to another account; remove it and try again`)
+    // SQLite would open it to read only, and then lock out nobody.
+    accessSync(path, constants.R_OK | constants.W_OK)
+    if (stats.size > 0) truncateSync(path)
   } catch (error) {
     throw explainFileError(path, 'written', error)
   }
 }
 
-/** SQLITE_BUSY. */
+function statsOf(path: string): Stats | null {
+  return lstatSync(path, { throwIfNoEntry: false }) ?? null
+}
+
+function unlockable(path: string, error: unknown): ClientError {
+  return cacheUnusable(path, `cannot be locked (${error instanceof Error ? error.message : String(error)})`, error)
+}
+
+/** SQLITE_BUSY, whatever SQLite adds in the upper bits. */
 function isBusy(error: unknown): boolean {
-  return error instanceof Error && 'errcode' in error && error.errcode === 5
+  return error instanceof Error && 'errcode' in error && Number(error.errcode) % 256 === 5
 }
 
 function makePrivateDirectory(directory: string): void {

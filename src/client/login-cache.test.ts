@@ -1,9 +1,13 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { homedir, tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { defaultCacheDirectory, findLogin, parsePortal, portalDirectory, readLogin, type Login } from './login-cache.ts'
-import { loginPath, saveLogin, withLoginLock } from './login-cache-writer.ts'
+import { knownAuthority, loginPath, saveLogin } from './login-cache-writer.ts'
+
+/** Of the machine; not an argument in place, so that it is not taken for a package's. */
+const MAKE_PIPE = 'mkfifo'
 
 const PORTAL = 'https://postern.example.com'
 const LOGIN: Login = {
@@ -118,6 +122,10 @@ test.for([
   '{"version":1}',
   JSON.stringify({ ...LOGIN, version: 2 }),
   JSON.stringify({ ...LOGIN, authorizationServer: 1 }),
+  JSON.stringify({ ...LOGIN, expiresAtMs: 1e300 }),
+  JSON.stringify({ ...LOGIN, signedInAtMs: -1 }),
+  JSON.stringify({ ...LOGIN, refreshFailedAtMs: 253_402_300_800_000 }),
+  JSON.stringify(LOGIN).replace('"refreshAtMs":2', '"refreshAtMs":1e999'),
   'x'.repeat(300_000),
 ])('a damaged file counts as no login (%#)', (text) => {
   const path = loginPath(cacheDirectory, LOGIN)
@@ -136,23 +144,52 @@ test.skipIf(process.platform === 'win32')('a file that others may read or write 
   }
 })
 
-test('the lock lets one in at a time, and the next when the first is done', async () => {
-  const path = loginPath(cacheDirectory, LOGIN)
-  let inside = 0
-  const seen = await Promise.all(
-    [1, 2, 3].map(() =>
-      withLoginLock(path, async () => {
-        inside += 1
-        await new Promise(setImmediate)
-        return inside--
-      }),
-    ),
+describe.skipIf(process.platform === 'win32')('a login that is unsafe', () => {
+  const OTHER = 'https://other.example.com'
+  let unsafe: string
+  beforeEach(() => {
+    save({ portalCertificateAuthority: 'the authority' })
+    unsafe = save({ issuer: OTHER, signedInAtMs: 2 })
+    chmodSync(unsafe, 0o644)
+  })
+
+  test('does not stand in the way where another one is meant', () => {
+    expect(findLogin(cacheDirectory, { portal: PORTAL, issuer: LOGIN.issuer }).login.issuer).toBe(LOGIN.issuer)
+    expect(knownAuthority(cacheDirectory, PORTAL)).toBe('the authority')
+    save({ portal: OTHER })
+    expect(findLogin(cacheDirectory, { portal: OTHER }).login.portal).toBe(OTHER)
+  })
+
+  test.for([[{}], [{ portal: PORTAL }], [{ portal: PORTAL, issuer: OTHER }]] as const)(
+    'is told of where it may be the one that is meant (%o)',
+    ([choice]) => {
+      expect(() => findLogin(cacheDirectory, choice)).toThrow(`run: chmod 600 '${unsafe}'`)
+    },
   )
-  expect(seen).toEqual([1, 1, 1])
+
+  test('is told of, too, where it may be at another portal, and none is named', () => {
+    chmodSync(unsafe, 0o600)
+    chmodSync(save({ portal: OTHER }), 0o644)
+    expect(() => findLogin(cacheDirectory, {})).toThrow('is open to other accounts')
+    expect(findLogin(cacheDirectory, { portal: PORTAL }).login.issuer).toBe(OTHER)
+  })
 })
 
-test('a lock ends also when what it protects fails', async () => {
+test.skipIf(process.platform === 'win32').for([
+  ['a directory', (path: string): unknown => mkdirSync(path, { recursive: true })],
+  ['a pipe', (path: string) => execFileSync(MAKE_PIPE, ['-m', '600', path])],
+  [
+    'a link',
+    (path: string) => {
+      writeFileSync(`${path}.elsewhere`, JSON.stringify(LOGIN), { mode: 0o600 })
+      symlinkSync(`${path}.elsewhere`, path)
+    },
+  ],
+] as const)('%s in the place of a login is refused at once, with the remedy', ([, make]) => {
   const path = loginPath(cacheDirectory, LOGIN)
-  await expect(withLoginLock(path, () => Promise.reject(new Error('no')))).rejects.toThrow('no')
-  await expect(withLoginLock(path, () => 'yes')).resolves.toBe('yes')
+  mkdirSync(dirname(path), { recursive: true })
+  make(path)
+  expect(() => readLogin(path)).toThrow(
+    expect.objectContaining({ code: 'CacheUnusable', message: `${path} is no ordinary file; remove it and try again` }),
+  )
 })

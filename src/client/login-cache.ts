@@ -1,5 +1,5 @@
 import { homeDirectory } from '../document/home-directory.ts'
-import { ClientError, explainFileError, notSignedIn } from './client-error.ts'
+import { ClientError, explainFileError, noOrdinaryFile, notSignedIn } from './client-error.ts'
 
 /*
  * The reading half of the login cache: DIRECTORY/logins/PORTAL/KEY.json, one file for each portal, issuer and client.
@@ -28,7 +28,7 @@ export interface Login {
   readonly idToken: string
   /** Empty when the issuer gave none, or refused the last one for good. */
   readonly refreshToken: string
-  /** Milliseconds since the epoch, as the three below. */
+  /** Milliseconds since the epoch up to {@link LATEST_MS}, as the three below. */
   readonly signedInAtMs: number
   readonly expiresAtMs: number
   /** From then on a new ID token is asked for. Never after `expiresAtMs`. */
@@ -44,12 +44,28 @@ export interface CachedLogin {
   readonly login: Login
 }
 
+/** A file in the place of a login that cannot be used. */
+export interface UnusableFile {
+  readonly path: string
+  /** `CacheUnsafe` or `CacheUnusable`. */
+  readonly error: ClientError
+}
+
+/** What a number of files hold; those that are damaged count as none. */
+export interface ReadLogins {
+  readonly logins: readonly CachedLogin[]
+  readonly unusable: readonly UnusableFile[]
+}
+
 export interface LoginChoice {
   /** Origin. Without it there must be logins at one portal only. */
   readonly portal?: string
   /** Without it the latest login at the portal counts. */
   readonly issuer?: string
 }
+
+/** The end of the year 9999 in milliseconds since the epoch, the last that RFC 3339 has four digits for. */
+export const LATEST_MS = 253_402_300_799_999
 
 /** A login is a few kilobytes; tokens are capped far below this by every gateway. */
 const MAX_LOGIN_BYTES = 256 * 1024
@@ -88,36 +104,55 @@ export function portalDirectory(cacheDirectory: string, portal: string): string 
 }
 
 /**
- * The login that counts.
+ * The login that counts. A file that cannot be used counts too where the login that is meant may be in it.
  *
  * @throws ClientError `NotSignedIn` when there is none, `BadArgument` when there are several portals to choose from,
- * `CacheUnsafe` when the file could have been read or written by others.
+ * `CacheUnsafe` when the file could have been read or written by others, `CacheUnusable` when it is no ordinary file.
  */
 export function findLogin(cacheDirectory: string, choice: LoginChoice): CachedLogin {
   const portal = choice.portal ?? onlyPortal(cacheDirectory)
-  const logins = listLogins(cacheDirectory, portal).filter(
-    ({ login }) => choice.issuer === undefined || login.issuer === choice.issuer,
-  )
-  const latest = logins.sort((one, other) => other.login.signedInAtMs - one.login.signedInAtMs)[0]
+  const { logins, unusable } = listLogins(cacheDirectory, portal)
+  const latest = logins
+    .filter(({ login }) => choice.issuer === undefined || login.issuer === choice.issuer)
+    .sort((one, other) => other.login.signedInAtMs - one.login.signedInAtMs)[0]
+  const [unknown] = unusable
+  if (unknown !== undefined && (latest === undefined || choice.issuer === undefined)) throw unknown.error
   if (latest !== undefined) return latest
-  const where = choice.issuer === undefined ? portal : `${portal} with ${choice.issuer}`
-  throw notSignedIn(portal, `you are not signed in to ${where}`)
+  throw noLogin(portal, choice.issuer)
 }
 
-/** All logins at a portal, in no order. Files that are damaged count as none: the next login replaces them. */
-export function listLogins(cacheDirectory: string, portal: string): CachedLogin[] {
-  const directory = portalDirectory(cacheDirectory, portal)
-  return namesIn(directory)
-    .filter((name) => name.endsWith('.json'))
-    .map((name) => readLogin(path.join(directory, name)))
-    .filter((found) => found?.login.portal === portal)
-    .filter((found) => found !== null)
+/** `NotSignedIn`, at a portal, with an issuer where one is named. */
+export function noLogin(portal: string, issuer: string | undefined): ClientError {
+  const where = issuer === undefined ? portal : `${portal} with ${issuer}`
+  return notSignedIn(portal, `you are not signed in to ${where}`)
+}
+
+/** All logins at a portal, in no order. */
+export function listLogins(cacheDirectory: string, portal: string): ReadLogins {
+  const { logins, unusable } = readLogins(filesIn(portalDirectory(cacheDirectory, portal)))
+  return { logins: logins.filter(({ login }) => login.portal === portal), unusable }
+}
+
+/** The logins in these files, in no order. */
+export function readLogins(files: readonly string[]): ReadLogins {
+  const logins: CachedLogin[] = []
+  const unusable: UnusableFile[] = []
+  for (const file of files) {
+    try {
+      const login = readLogin(file)
+      if (login !== null) logins.push(login)
+    } catch (error) {
+      if (!(error instanceof ClientError)) throw error
+      unusable.push({ path: file, error })
+    }
+  }
+  return { logins, unusable }
 }
 
 /**
  * The login in a file, or null when there is none or the file is damaged.
  *
- * @throws ClientError `CacheUnsafe`.
+ * @throws ClientError `CacheUnsafe`, `CacheUnusable`.
  */
 export function readLogin(file: string): CachedLogin | null {
   const text = readPrivateFile(file)
@@ -133,19 +168,21 @@ export function readLogin(file: string): CachedLogin | null {
 /** Paths of the files of all logins at all portals, damaged ones included. */
 export function loginFiles(cacheDirectory: string): string[] {
   const directory = path.join(cacheDirectory, 'logins')
-  return namesIn(directory).flatMap((name) =>
-    namesIn(path.join(directory, name))
-      .filter((file) => file.endsWith('.json'))
-      .map((file) => path.join(directory, name, file)),
-  )
+  return namesIn(directory).flatMap((name) => filesIn(path.join(directory, name)))
 }
 
-function onlyPortal(cacheDirectory: string): string {
-  const portals = new Set<string>()
-  for (const file of loginFiles(cacheDirectory)) {
-    const found = readLogin(file)
-    if (found !== null) portals.add(found.login.portal)
-  }
+/**
+ * The portal of all logins that there are.
+ *
+ * @throws ClientError `NotSignedIn`, `BadArgument` when there are several, `CacheUnsafe` or `CacheUnusable` when a file that
+ * cannot be used may be of another.
+ */
+export function onlyPortal(cacheDirectory: string): string {
+  const { logins, unusable } = readLogins(loginFiles(cacheDirectory))
+  const portals = new Set(logins.map(({ login }) => login.portal))
+  const directories = new Set(logins.map((login) => path.dirname(login.path)))
+  const elsewhere = unusable.find((file) => !directories.has(path.dirname(file.path)))
+  if (elsewhere !== undefined) throw elsewhere.error
   const [portal] = portals
   if (portal === undefined) throw notSignedIn('https://HOST', 'you are not signed in anywhere')
   if (portals.size > 1)
@@ -154,6 +191,12 @@ function onlyPortal(cacheDirectory: string): string {
       `you are signed in to several portals; name one with --portal or POSTERN_PORTAL: ${[...portals].sort().join(', ')}`,
     )
   return portal
+}
+
+function filesIn(directory: string): string[] {
+  return namesIn(directory)
+    .filter((name) => name.endsWith('.json'))
+    .map((name) => path.join(directory, name))
 }
 
 function namesIn(directory: string): string[] {
@@ -165,22 +208,32 @@ function namesIn(directory: string): string[] {
   }
 }
 
-function readPrivateFile(file: string): string | null {
+/**
+ * The text of a file that nobody else can read or write; null when there is none, or far too much of it.
+ *
+ * @throws ClientError `CacheUnsafe`, `CacheUnusable`.
+ */
+export function readPrivateFile(file: string): string | null {
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants
   let handle: number
   try {
-    handle = fs.openSync(file, 'r')
+    // A pipe would be waited for, and for ever.
+    handle = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   } catch (error) {
     if (isAbsent(error)) return null
-    throw explainFileError(file, 'read', error)
+    throw codeOf(error) === 'ELOOP' ? noOrdinaryFile(file) : explainFileError(file, 'read', error)
   }
   try {
-    const { mode, uid, size } = fs.fstatSync(handle)
+    const stats = fs.fstatSync(handle)
+    if (!stats.isFile()) throw noOrdinaryFile(file)
     const self = process.geteuid?.()
-    if (self !== undefined && uid !== self)
+    if (self !== undefined && stats.uid !== self)
       throw new ClientError('CacheUnsafe', `${file} belongs to another account; remove it and sign in again`)
-    if (self !== undefined && (mode & 0o077) !== 0)
+    if (self !== undefined && (stats.mode & 0o077) !== 0)
       throw new ClientError('CacheUnsafe', `${file} is open to other accounts; run: chmod 600 '${file}'`)
-    return size > MAX_LOGIN_BYTES ? null : fs.readFileSync(handle, 'utf8')
+    return stats.size > MAX_LOGIN_BYTES ? null : fs.readFileSync(handle, 'utf8')
+  } catch (error) {
+    throw explainFileError(file, 'read', error)
   } finally {
     fs.closeSync(handle)
   }
@@ -208,10 +261,21 @@ function isLogin(value: unknown): value is Login {
   return (
     fields.get('version') === 1 &&
     ['string', 'undefined'].includes(typeof fields.get('authorizationServer')) &&
-    Object.entries(FIELDS).every(([name, type]) => typeof fields.get(name) === type)
+    Object.entries(FIELDS).every(([name, type]) => {
+      const field = fields.get(name)
+      return type === 'number' ? isTime(field) : typeof field === type
+    })
   )
 }
 
+function isTime(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0 && value <= LATEST_MS
+}
+
 function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
+  return ['ENOENT', 'ENOTDIR'].includes(codeOf(error))
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }

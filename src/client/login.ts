@@ -2,7 +2,7 @@ import { runAuthorizationCodeFlow } from './authorization-code.ts'
 import { ClientError } from './client-error.ts'
 import { discoverIssuer, type Issuer, type SignInPromptValue, type Tokens } from './issuer.ts'
 import type { Login } from './login-cache.ts'
-import { knownAuthority, loginPath, saveLogin, withLoginLock } from './login-cache-writer.ts'
+import { assertRoom, knownAuthority, loginPath, saveLogin, withLoginLock } from './login-cache-writer.ts'
 import { connectPortal, decodeAuthority, type DiscoveredIssuer, type Portal, type UserInfo } from './portal.ts'
 import { tokenTimes } from './refresh.ts'
 
@@ -62,6 +62,9 @@ export async function login(request: LoginRequest): Promise<LoginResult> {
     authorizationServer: discovered.authorizationServer ?? '',
     certificateAuthority: authorityOf(discovered, certificateAuthority),
   })
+  await assertRoom(
+    loginPath(request.cacheDirectory, { portal: portal.url, issuer: discovered.url, clientID: discovered.clientID }),
+  )
   const accept = (tokens: Tokens): Promise<LoginResult> =>
     keep({ ...request, certificateAuthority }, portal, discovered, tokens)
   try {

@@ -1,4 +1,3 @@
-import { rmSync } from 'node:fs'
 import { ClientError } from './client-error.ts'
 import { discoverIssuer, type Issuer } from './issuer.ts'
 import { readLogin, type CachedLogin, type Login } from './login-cache.ts'
@@ -22,28 +21,31 @@ const REASON = 'signed out'
 /**
  * Ends a login: here, at the gateway, which ends what was opened with it, and at the issuer, whose refresh token is
  * revoked. It is forgotten here whatever the others say.
+ *
+ * @throws ClientError `CacheUnusable`, `CacheBusy`: then nothing was ended.
  */
 export async function logout(cached: CachedLogin): Promise<Leftover> {
   const { path } = cached
-  await renew(cached)
+  const renewed = await renew(cached)
   const { login } = await withLoginLock(path, () => {
-    const latest = readLogin(path) ?? cached
+    const latest = readLogin(path)
     removeLogin(cached)
-    rmSync(`${path}.attempt`, { force: true })
-    return latest
+    // One that could not be kept is the newer one.
+    return latest !== null && latest.login.expiresAtMs >= renewed.login.expiresAtMs ? latest : renewed
   })
   const [gateway, issuer] = await Promise.all([revokeAtGateway(login), revokeAtIssuer(login)])
   return { ...issuer, notice: [gateway, issuer.notice].filter((sentence) => sentence !== '').join('; ') }
 }
 
 /** What a token opened may outlive it, and only a token that holds ends it. */
-async function renew(cached: CachedLogin): Promise<void> {
+async function renew(cached: CachedLogin): Promise<CachedLogin> {
   const { expiresAtMs, refreshToken } = cached.login
-  if (Date.now() < expiresAtMs || refreshToken === '') return
+  if (Date.now() < expiresAtMs || refreshToken === '') return cached
   try {
-    await refreshLogin(cached, Date.now())
+    return await refreshLogin(cached, Date.now())
   } catch (error) {
     if (!(error instanceof ClientError)) throw error
+    return cached
   }
 }
 

@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import { request } from 'node:http'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import { text } from 'node:stream/consumers'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -73,6 +73,34 @@ test.for([
   expect((await get(`${listener.redirectURI}${suffix}`, options)).status).toBe(status)
   const answer = get(`${listener.redirectURI}?state=the-state`)
   await (await waiting).answer(PAGE)
+  expect((await answer).status).toBe(200)
+})
+
+test.for([
+  ['a path that names another host', 'GET //HOST/one-use?code=c&state=the-state', 'HOST'],
+  ['a path that names us as another host', 'GET //OURS/one-use?code=c&state=the-state', 'OURS'],
+  ['a path that names another host by backslashes', 'GET /\\\\HOST/one-use?code=c&state=the-state', 'HOST'],
+  ['a whole URL of another host', 'GET http://HOST/one-use?code=c&state=the-state', 'HOST'],
+  ['a whole URL of ours', 'GET http://OURS/one-use?code=c&state=the-state', 'OURS'],
+  ['a path of dots', 'GET /x/../one-use?code=c&state=the-state', 'OURS'],
+  ['a path with an escape', 'GET /one%2duse?code=c&state=the-state', 'OURS'],
+  ['an asterisk', 'OPTIONS *', 'OURS'],
+  ['another port of ours', 'GET /one-use?code=c&state=the-state', '127.0.0.1:1'],
+  ['no port of ours', 'GET /one-use?code=c&state=the-state', '127.0.0.1'],
+  ['another of our names', 'GET /one-use?code=c&state=the-state', 'localhost:PORT'],
+] as const)('a request line with %s is refused, and the wait goes on', async ([, line, host]) => {
+  const listener = await listen()
+  const { port } = new URL(listener.redirectURI)
+  const fill = (part: string): string =>
+    part.replace('HOST', 'evil.example:PORT').replace('OURS', '127.0.0.1:PORT').replace('PORT', port)
+  const waiting = listener.callback(1_000)
+  const socket = connect(Number(port), '127.0.0.1')
+  socket.end(`${fill(line)} HTTP/1.1\r\nHost: ${fill(host)}\r\nConnection: close\r\n\r\n`)
+  expect(await text(socket)).toMatch(/^HTTP\/1\.1 40[04] /)
+  const answer = get(`${listener.redirectURI}?state=the-state`)
+  const callback = await waiting
+  expect(callback.url.href).toBe(`${listener.redirectURI}?state=the-state`)
+  await callback.answer(PAGE)
   expect((await answer).status).toBe(200)
 })
 

@@ -51,10 +51,13 @@ const MAX_HEADER_BYTES = 16 * 1024
 export async function listenOnLoopback(target: RedirectTarget, state: string): Promise<LoopbackListener> {
   const arrived = Promise.withResolvers<Callback>()
   let used = false
-  let origin = ''
+  let host = ''
   const { servers, port } = await listen(target, (request, response) => {
-    const url = URL.parse(request.url ?? '/', origin)
-    if (url?.host !== request.headers.host || url?.pathname !== target.path || request.method !== 'GET' || used) {
+    const [path, query] = divide(request.url ?? '')
+    // As they stand in the request: what would have to be resolved first, a browser that we sent does not ask for.
+    const isOurs = request.headers.host === host && path === target.path && request.method === 'GET'
+    const url = isOurs ? URL.parse(`http://${host}${path}${query}`) : null
+    if (url === null || used) {
       void send(response, { status: 404, title: 'Not here', text: 'There is nothing at this address.' })
     } else if (!isSame(url.searchParams.get('state') ?? '', state)) {
       void send(response, {
@@ -67,10 +70,10 @@ export async function listenOnLoopback(target: RedirectTarget, state: string): P
       arrived.resolve({ url, answer: (page) => send(response, page) })
     }
   })
-  origin = `http://${target.host === '::1' ? '[::1]' : target.host}:${port}`
+  host = `${target.host === '::1' ? '[::1]' : target.host}:${port}`
 
   return {
-    redirectURI: `${origin}${target.path}`,
+    redirectURI: `http://${host}${target.path}`,
     callback: async (timeoutMs) => {
       const timer = setTimeout(() => {
         arrived.reject(new ClientError('LoginTimedOut', `nobody signed in within ${Math.round(timeoutMs / 1000)} s`))
@@ -85,6 +88,12 @@ export async function listenOnLoopback(target: RedirectTarget, state: string): P
       for (const server of servers) close(server)
     },
   }
+}
+
+/** A target before its query, and the query with its question mark. */
+function divide(target: string): readonly [path: string, query: string] {
+  const end = target.includes('?') ? target.indexOf('?') : target.length
+  return [target.slice(0, end), target.slice(end)]
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void

@@ -1,8 +1,8 @@
-import { readFileSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { hasBrowser, openBrowser } from './browser.ts'
 import { notSignedIn, type ClientError } from './client-error.ts'
-import { readLogin, type CachedLogin } from './login-cache.ts'
-import { withLoginLock, writePrivateFile } from './login-cache-writer.ts'
+import { readLogin, readPrivateFile, type CachedLogin } from './login-cache.ts'
+import { attemptPath, withLoginLock, writePrivateFile } from './login-cache-writer.ts'
 import { DEFAULT_LOGIN_TIMEOUT_MS } from './login.ts'
 import { loginAnew } from './login-anew.ts'
 
@@ -46,13 +46,14 @@ export async function signInAgain(
     const done = fresh()
     if (done !== null) return done
     const before = readAttempt(path)
-    if (before !== null && (before.startedAtMs >= askedAtMs || before.failedAtMs > Date.now() - RETRY_AFTER_MS))
+    if (before !== null && sharesAttempt(before, askedAtMs, Date.now()))
       throw notSignedIn(
         login.portal,
         `your login at ${login.portal} has ended, and no new one came of it (${before.failure})`,
       )
     const startedAtMs = Date.now()
     saveAttempt(path, { startedAtMs, failedAtMs: startedAtMs, failure: 'it was broken off' })
+    let presented = false
     try {
       await loginAnew({
         portal: login.portal,
@@ -62,10 +63,11 @@ export async function signInAgain(
         flow: 'browser',
         timeoutMs: DEFAULT_LOGIN_TIMEOUT_MS,
         present: ({ address }) => {
-          process.stderr.write(`postern: your login at ${login.portal} has ended; sign in at: ${address}\n`)
-          void openBrowser(address, process.platform)
+          void present(login.portal, address, presented)
+          presented = true
         },
-        explain: () => process.stderr.write('postern: that login was revoked; prove anew who you are\n'),
+        // The page in their browser tells them.
+        explain: () => undefined,
       })
     } catch (error) {
       const failure = error instanceof Error ? error.message : String(error)
@@ -80,8 +82,20 @@ export async function signInAgain(
   return withLoginLock(path, act, { name: 'sign-in', timeoutMs: LOCK_TIMEOUT_MS, settled: fresh })
 }
 
-function attemptPath(loginFile: string): string {
-  return `${loginFile}.attempt`
+/** One line, also where the person is asked twice, unless no browser comes up that would show them the second address. */
+async function present(portal: string, address: string, again: boolean): Promise<void> {
+  const tell = (): void => {
+    process.stderr.write(`postern: your login at ${portal} has ended; sign in at: ${address}\n`)
+  }
+  if (!again) tell()
+  const failure = await openBrowser(address, process.platform)
+  if (again && failure !== '') tell()
+}
+
+/** An attempt of later than now is of a clock that was set back since, and counts for nobody. */
+function sharesAttempt({ startedAtMs, failedAtMs }: Attempt, askedAtMs: number, nowMs: number): boolean {
+  if (startedAtMs > nowMs || failedAtMs > nowMs) return false
+  return startedAtMs >= askedAtMs || failedAtMs > nowMs - RETRY_AFTER_MS
 }
 
 function saveAttempt(loginFile: string, attempt: Attempt): void {
@@ -91,7 +105,9 @@ function saveAttempt(loginFile: string, attempt: Attempt): void {
 /** Null when there was none; what cannot be read counts as none, since nothing is granted by it. */
 function readAttempt(loginFile: string): Attempt | null {
   try {
-    const attempt = JSON.parse(readFileSync(attemptPath(loginFile), 'utf8')) as Partial<Record<keyof Attempt, unknown>>
+    const attempt = JSON.parse(readPrivateFile(attemptPath(loginFile)) ?? 'null') as Partial<
+      Record<keyof Attempt, unknown>
+    >
     const { startedAtMs, failedAtMs, failure } = attempt
     return typeof startedAtMs === 'number' && typeof failedAtMs === 'number' && typeof failure === 'string'
       ? { startedAtMs, failedAtMs, failure }

@@ -1,9 +1,10 @@
-import { existsSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { freePorts } from '../../sandbox/free-ports.ts'
 import { loginPath, saveLogin } from '../../src/client/login-cache-writer.ts'
-import { readLogin } from '../../src/client/login-cache.ts'
+import { loginFiles, readLogin } from '../../src/client/login-cache.ts'
 import { startPortal, type StartedPortal } from '../support/portal.ts'
 import { createLaptop, type CommandResult, type Laptop } from '../support/postern-command.ts'
 import { startStagedIssuer, type StagedIssuer } from '../support/staged-issuer.ts'
@@ -124,7 +125,6 @@ test.for([
 })
 
 describe('is refused, told in one line, and leaves no login:', () => {
-  const now = Math.floor(Date.now() / 1000)
   const cases: readonly [string, (asked: URLSearchParams) => void, Record<string, string | undefined>, RegExp][] = [
     [
       'a token with another nonce',
@@ -169,6 +169,7 @@ describe('is refused, told in one line, and leaves no login:', () => {
     [
       'a token that has ended',
       (asked) => {
+        const now = Math.floor(Date.now() / 1000)
         honest(asked, { iat: now - 900, exp: now - 600 })
       },
       {},
@@ -236,7 +237,24 @@ describe('is refused, told in one line, and leaves no login:', () => {
     expect(error).toMatch(message)
     expect(rest).toEqual([''])
     expect(page).toContain('The login failed')
-    expect(existsSync(laptop.cacheDirectory)).toBe(false)
+    expect(loginFiles(laptop.cacheDirectory)).toEqual([])
+  })
+
+  test('an issuer that repeats what it was asked with, which nobody reads', async () => {
+    let verifier = ''
+    issuer.staged.set('/token', (request, response) => {
+      void text(request).then((body) => {
+        verifier = new URLSearchParams(body).get('code_verifier') ?? ''
+        response
+          .writeHead(400, { 'content-type': 'application/json' })
+          .end(JSON.stringify({ error: 'invalid_grant', error_description: `no such code: ${body}` }))
+      })
+    })
+    const { exitCode, stderr, page } = await logIn(portal, () => undefined)
+    const [, error = ''] = stderr.split('\n')
+    expect([exitCode, error]).toEqual([1, expect.stringContaining('[redacted]')])
+    expect(verifier).toMatch(/^[\w-]{43}$/)
+    for (const secret of ['the-code', verifier]) expect(`${error}${page}`).not.toContain(secret)
   })
 
   test('a token that the gateway does not take', async () => {
@@ -246,7 +264,7 @@ describe('is refused, told in one line, and leaves no login:', () => {
     })
     expect(exitCode).toBe(1)
     expect(stderr).toMatch(/postern: https:\S+ does not take your login: .*audience/)
-    expect(existsSync(laptop.cacheDirectory)).toBe(false)
+    expect(loginFiles(laptop.cacheDirectory)).toEqual([])
   })
 
   test('a discovery document of another issuer', async () => {
@@ -324,6 +342,20 @@ describe('at a refresh', () => {
     expect(stderr).toContain(`run: postern client login --portal ${portal.url}`)
     expect(readLogin(path)?.login.refreshToken).toBe('')
   })
+
+  test.for(['invalid_request', 'invalid_grant'])(
+    'an issuer that repeats the refresh token in %s does not make it public',
+    async (error) => {
+      const path = await expiredLogin()
+      const body = JSON.stringify({ error, error_description: 'unusable: the-refresh-token' })
+      stageTokens({ status: 400, type: 'application/json', body })
+      const { stderr } = await token()
+      expect(stderr).toContain(`${error} (unusable: [redacted])`)
+      expect(readLogin(path)?.login.refreshFailure).not.toContain('the-refresh-token')
+      const status = await laptop.run(['client', 'status'])
+      expect(`${status.stdout}${status.stderr}`).not.toContain('the-refresh-token')
+    },
+  )
 
   test('an issuer that breaks does not end the login', async () => {
     const path = await expiredLogin()

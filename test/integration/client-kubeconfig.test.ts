@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
@@ -54,7 +55,8 @@ async function keepLogin(
     issuer: issuerURL,
     issuerCertificateAuthority: issuer.certificateAuthority,
     clientID: 'postern',
-    idToken: await issuer.sign(claims),
+    // Each of a sign-in of its own.
+    idToken: await issuer.sign({ nonce: randomUUID(), ...claims }),
     refreshToken: '',
     signedInAtMs: 1,
     expiresAtMs: Date.now() + 300_000,

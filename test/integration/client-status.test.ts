@@ -1,5 +1,6 @@
-import { chmodSync, existsSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest'
 import { loginPath, saveLogin } from '../../src/client/login-cache-writer.ts'
 import type { Login } from '../../src/client/login-cache.ts'
@@ -7,6 +8,9 @@ import { createLaptop, type CommandResult, type Laptop } from '../support/poster
 import { startStagedIssuer, type StagedIssuer } from '../support/staged-issuer.ts'
 
 /** Several portals on one laptop, and what is told of them without asking anybody. */
+
+/** Of the machine; not an argument in place, so that it is not taken for a package's. */
+const MAKE_PIPE = 'mkfifo'
 
 const [WORK, HOME, OLD] = ['https://postern.example.com', 'https://postern.home.example', 'https://postern.old.example']
 
@@ -154,6 +158,61 @@ test('signing out of all portals forgets and revokes every login', async () => {
   expect(files.filter((file) => existsSync(file))).toEqual([])
   expect(issuer.seen.filter((path) => path === '/revoke')).toHaveLength(2)
   expect((await laptop.run(['client', 'logout', '--all'])).stderr).toBe('There is no login to forget.\n')
+})
+
+test('a login that is unsafe is told of at the end, and keeps no other from being used or ended', async () => {
+  issuer.staged.set('/revoke', (_request, response) => response.writeHead(200).end())
+  const kept = await keep({ refreshToken: 'of-the-kept' })
+  const unsafe = await keep({ issuer: 'https://other.example.com' })
+  const elsewhere = await keep({ portal: HOME })
+  chmodSync(unsafe, 0o644)
+  expect(await laptop.run(['client', 'token', '--portal', WORK, '--issuer', issuer.url])).toMatchObject({
+    exitCode: 0,
+    stderr: '',
+  })
+  const { exitCode, stdout, stderr } = await laptop.run(['client', 'logout', '--all'])
+  expect(exitCode).toBe(1)
+  expect(stderr.trimEnd().split('\n').at(-1)).toBe(
+    `postern: ${unsafe} is open to other accounts; run: chmod 600 '${unsafe}'`,
+  )
+  expect(stdout.trimEnd().split('\n').toSorted()).toEqual(
+    [`You are signed out of ${WORK} with ${issuer.url}.`, `You are signed out of ${HOME}.`].toSorted(),
+  )
+  expect([kept, unsafe, elsewhere].filter((file) => existsSync(file))).toEqual([unsafe])
+  expect(issuer.seen.filter((path) => path === '/revoke')).toHaveLength(2)
+})
+
+test('signing out where only one issuer is named leaves an unsafe file of another alone', async () => {
+  issuer.staged.set('/revoke', (_request, response) => response.writeHead(200).end())
+  const [kept, unsafe] = [await keep({}), await keep({ issuer: 'https://other.example.com' })]
+  chmodSync(unsafe, 0o644)
+  expect(await laptop.run(['client', 'logout', '--issuer', issuer.url])).toMatchObject({ exitCode: 0 })
+  expect([kept, unsafe].filter((file) => existsSync(file))).toEqual([unsafe])
+  const { exitCode, stderr } = await laptop.run(['client', 'logout', '--portal', WORK, '--issuer', issuer.url])
+  expect([exitCode, stderr]).toEqual([1, expect.stringContaining(`run: chmod 600 '${unsafe}'`)])
+})
+
+test.skipIf(process.platform === 'win32')('what is no file of a login is told of at once', async () => {
+  const path = await keep({})
+  const [pipe, directory, far] = ['pipe', 'directory', 'far'].map((name) => join(dirname(path), `${name}.json`))
+  execFileSync(MAKE_PIPE, ['-m', '600', pipe ?? ''])
+  mkdirSync(directory ?? '')
+  writeFileSync(far ?? '', readFileSync(path, 'utf8').replace(/"expiresAtMs": \d+/, '"expiresAtMs": 1e300'), {
+    mode: 0o600,
+  })
+  const { exitCode, stderr } = await status()
+  expect(exitCode).toBe(0)
+  expect(stderr.trimEnd().split('\n').toSorted()).toEqual([
+    `${directory} is no ordinary file; remove it and try again`,
+    `${far}: it is damaged; sign in again, or remove it`,
+    `${pipe} is no ordinary file; remove it and try again`,
+  ])
+  expect(await laptop.run(['client', 'token', '--issuer', issuer.url])).toMatchObject({ exitCode: 0, stderr: '' })
+  expect(await laptop.run(['client', 'token'])).toEqual({
+    exitCode: 1,
+    stdout: '',
+    stderr: `postern: ${directory} is no ordinary file; remove it and try again\n`,
+  })
 })
 
 test('a cache in another place is another laptop, as far as logins go', async () => {

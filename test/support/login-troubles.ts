@@ -1,5 +1,5 @@
 /** Something that can go wrong for a person who signs in, or whose kubectl asks for a token. */
-interface LoginTrouble {
+export interface LoginTrouble {
   /** What happened, as the table in docs/troubleshooting.md tells it. Markdown. */
   readonly happened: string
   /**
@@ -9,6 +9,8 @@ interface LoginTrouble {
   readonly line: string
   /** What the line leaves out: who can mend it, and how. Markdown. */
   readonly more: string
+  /** As docs/client.md has it: 1 unless said, 64 for wrong arguments, 0 where the command did what it was asked to. */
+  readonly exitCode?: 0 | 1 | 64
 }
 
 /** The table in docs/troubleshooting.md. test/integration/client-troubles.test.ts brings every row about. */
@@ -23,6 +25,16 @@ export const LOGIN_TROUBLES = {
     line: "the certificate of postern.example.com is signed by an authority that this machine does not trust (UNABLE_TO_VERIFY_LEAF_SIGNATURE); ask for that authority's certificate",
     more: 'Then `client login --certificate-authority FILE`. It is kept with the login, so later commands need no flag.',
   },
+  'portal misnamed': {
+    happened: 'The certificate of the portal is for another name',
+    line: 'the certificate of postern.example.com is for another name (ERR_TLS_CERT_ALTNAME_INVALID); look at the address, or ask whoever runs it',
+    more: 'For the operator: the names and addresses that people use have to be in the certificate of `listen.portal.tls`.',
+  },
+  'portal expired': {
+    happened: 'The certificate of the portal has ended',
+    line: 'the certificate of postern.example.com does not hold (CERT_HAS_EXPIRED); ask whoever runs it, and look at the clock of this machine',
+    more: '`postern_certificate_not_after_seconds` of the connector tells when it ends.',
+  },
   'no portal': {
     happened: 'Something else answers there',
     line: 'https://postern.example.com does not answer as a Postern portal (/.well-known/postern: HTTP 404); look at the address',
@@ -32,11 +44,13 @@ export const LOGIN_TROUBLES = {
     happened: 'The portal has several issuers, and nobody can be asked which',
     line: 'name one of the issuers of https://postern.example.com with --issuer: https://other.example.com, https://sso.example.com',
     more: 'On a terminal it is a question.',
+    exitCode: 64,
   },
   'several portals': {
     happened: 'You are signed in to several portals, and a command does not know which',
     line: 'you are signed in to several portals; name one with --portal or POSTERN_PORTAL: https://postern.example.com, https://other.example.com',
     more: '`export POSTERN_PORTAL=postern.example.com` makes one of them yours. A kubeconfig names its portal itself.',
+    exitCode: 64,
   },
   'issuer unreachable': {
     happened: 'The identity provider is down',
@@ -47,6 +61,21 @@ export const LOGIN_TROUBLES = {
     happened: 'The identity provider answers with an error of its own',
     line: 'https://sso.example.com answered HTTP 503; try again later',
     more: '',
+  },
+  'issuer untrusted': {
+    happened: 'The certificate of the identity provider is from a private authority',
+    line: "the certificate of sso.example.com is signed by an authority that this machine does not trust (UNABLE_TO_VERIFY_LEAF_SIGNATURE); ask for that authority's certificate",
+    more: '`issuer.certificateAuthority` of the connector names it, and people’s machines are told.',
+  },
+  'issuer misnamed': {
+    happened: 'The certificate of the identity provider is for another name',
+    line: 'the certificate of sso.example.com is for another name (ERR_TLS_CERT_ALTNAME_INVALID); look at the address, or ask whoever runs it',
+    more: '`issuer.url` of the connector is where people’s machines look for it, too.',
+  },
+  'issuer expired': {
+    happened: 'The certificate of the identity provider has ended',
+    line: 'the certificate of sso.example.com does not hold (CERT_HAS_EXPIRED); ask whoever runs it, and look at the clock of this machine',
+    more: 'kubectl goes on for as long as the ID token holds; a login is not lost by it.',
   },
   'another issuer': {
     happened: 'The identity provider calls itself by another URL',
@@ -124,6 +153,21 @@ export const LOGIN_TROUBLES = {
     line: 'https://postern.example.com does not take your login: the issuer left your groups out of the token because they are too many; an administrator there has to limit them to those assigned to this application, or use application roles, or the connector has to be told where to ask for them ("groupsFrom"); ask whoever runs it',
     more: 'See [groups beyond the token](identity.md#groups-beyond-the-token).',
   },
+  'groups source down': {
+    happened: 'The connector looks your groups up elsewhere, and nobody answers there',
+    line: 'https://postern.example.com answered 503: your groups cannot be looked up now, and nothing is decided without; try again shortly',
+    more: 'For the operator: the log says why. See [groups beyond the token](identity.md#groups-beyond-the-token).',
+  },
+  'groups source refuses': {
+    happened: 'The connector looks your groups up at the identity provider, which does not take your token there',
+    line: 'https://postern.example.com does not take your login: your groups cannot be looked up: the issuer does not take this token at its userinfo endpoint; ask whoever runs it',
+    more: 'Not every provider takes ID tokens at its userinfo endpoint: `groupsFrom` of the issuer has to be another, or the groups have to be in the token.',
+  },
+  'unknown to the directory': {
+    happened: 'The connector looks your groups up in a directory, which does not have you',
+    line: 'https://postern.example.com does not take your login: your groups cannot be looked up: the directory does not know you; ask whoever runs it',
+    more: '`groupsFrom.graph.memberClaim` of the issuer names the claim that tells who you are there.',
+  },
   'groups too many': {
     happened: 'You are in more than 1,000 groups',
     line: 'https://postern.example.com does not take your login: the "groups" claim of the token has more than 1000 entries; ask whoever runs it',
@@ -175,6 +219,11 @@ export const LOGIN_TROUBLES = {
     line: 'your login at https://postern.example.com has ended (the identity provider gave no ID token, which its operator has to allow); run: postern client login --portal https://postern.example.com',
     more: 'Some providers give one only when the refresh request has scope `openid`, or by a setting of the client.',
   },
+  'renewal for somebody else': {
+    happened: 'kubectl: the identity provider renews the login for somebody else',
+    line: 'your login at https://postern.example.com has ended (the identity provider answered the refresh for somebody else); run: postern client login --portal https://postern.example.com',
+    more: 'The `sub` of a person has to stay the same. Tell whoever runs the provider: a token of another person was given out.',
+  },
   'issuer unreachable at renewal': {
     happened: 'kubectl: the identity provider is down, and the ID token has ended',
     line: 'https://sso.example.com cannot be reached (CODE); look at the network and try again',
@@ -190,20 +239,52 @@ export const LOGIN_TROUBLES = {
     line: "~/cache/postern/logins/LOGIN is open to other accounts; run: chmod 600 '~/cache/postern/logins/LOGIN'",
     more: 'Who else could read it? `client logout` makes the refresh token worthless.',
   },
+  'cache of another account': {
+    happened: 'The file of a login belongs to somebody else',
+    line: '~/cache/postern/logins/LOGIN belongs to another account; remove it and sign in again',
+    more: 'Often a `sudo postern` came before.',
+  },
+  'cache odd': {
+    happened: 'A directory, a pipe or a link is in the place of a login',
+    line: '~/cache/postern/logins/LOGIN is no ordinary file; remove it and try again',
+    more: 'Logins are replaced as a whole, so a link to one does not last: link the directory, or use `XDG_CACHE_HOME`.',
+  },
   'cache unreadable': {
-    happened: 'The file of a login cannot be read',
-    line: '~/cache/postern/logins/LOGIN cannot be read (CODE); mend that, or keep logins elsewhere with --cache-directory or XDG_CACHE_HOME',
+    happened: 'The place for logins cannot be read',
+    line: '~/cache/postern/logins/PORTAL cannot be read (CODE); mend that, or keep logins elsewhere with --cache-directory or XDG_CACHE_HOME',
     more: '`ls -l` tells whose it is: often a `sudo postern` came before.',
   },
   'cache unwritable': {
     happened: 'The place for logins cannot be written',
     line: '~/cache/postern/logins/PORTAL cannot be written (CODE); mend that, or keep logins elsewhere with --cache-directory or XDG_CACHE_HOME',
-    more: 'A full disk, a home that is read-only, or somebody else’s directory.',
+    more: 'A full disk, a home that is read-only, or somebody else’s directory. It is looked at before anybody signs in, and before a login is renewed.',
+  },
+  'renewed login not kept': {
+    happened: 'kubectl: the login was renewed, and then the file could not be written',
+    line: 'your login was renewed for this call only: ~/cache/postern/logins/LOGIN cannot be written (CODE); mend that, or keep logins elsewhere with --cache-directory or XDG_CACHE_HOME',
+    more: 'The call goes on, and the command does not fail. Where the identity provider takes a refresh token once only, the next call asks you to sign in again.',
+    exitCode: 0,
+  },
+  'lock of another account': {
+    happened: 'The lock beside the logins belongs to somebody else',
+    line: '~/cache/postern/logins/PORTAL/lock belongs to another account; remove it and try again',
+    more: 'Often a `sudo postern` came before. Nothing is in the file.',
+  },
+  'lock unusable': {
+    happened: 'The lock beside the logins cannot be locked, as on some network file systems',
+    line: '~/cache/postern/logins/PORTAL/lock cannot be locked (unable to open database file); mend that, or keep logins elsewhere with --cache-directory or XDG_CACHE_HOME',
+    more: 'SQLite says in the brackets what it is. A directory on a disk of this machine always does. A token that still holds goes on.',
+  },
+  'cache busy': {
+    happened: 'Another `postern` hangs while it renews the login',
+    line: 'another postern process holds ~/cache/postern/logins/PORTAL/lock for more than 30 s; end it and try again',
+    more: '`fuser FILE` says which it is. It lets go when it ends, however it ends.',
   },
   'another version': {
     happened: 'kubectl: the exec entry of the kubeconfig has an old version',
     line: 'kubectl asks for a credential in version "client.authentication.k8s.io/v1alpha1"; set the apiVersion of the exec entry in the kubeconfig to client.authentication.k8s.io/v1 or client.authentication.k8s.io/v1beta1',
     more: '`client kubeconfig set` writes it right.',
+    exitCode: 64,
   },
 } as const satisfies Readonly<Record<string, LoginTrouble>>
 
