@@ -4,7 +4,15 @@ import { accessEntryCommands, renderObjects, rightsOf, roleMapping, type Access 
 import { applyRights, readAwsAuth, writeAwsAuth } from '../upstream/eks/aws-auth-cluster.ts'
 import { editAwsAuth } from '../upstream/eks/aws-auth-file.ts'
 import { OpenedCluster } from '../upstream/eks/opened-cluster.ts'
-import { formatRoleARN, parseRoleARN, roleOfSession, withoutPath, type RoleARN } from '../upstream/eks/role-arn.ts'
+import {
+  findRoleARN,
+  formatRoleARN,
+  parseRoleARN,
+  roleOfSession,
+  withoutPath,
+  type RoleARN,
+  type SeenRole,
+} from '../upstream/eks/role-arn.ts'
 import { addRoleMapping, rolesWithPath, type RoleMapping } from '../upstream/eks/role-mapping.ts'
 import { confirm } from './confirm.ts'
 import { toEksOptions, type ClusterFlags } from './eks-flags.ts'
@@ -27,7 +35,7 @@ export interface EksAwsAuthFlags extends ClusterFlags {
  * aws-auth that is there.
  */
 export async function runEksAwsAuth(flags: EksAwsAuthFlags): Promise<ExitCode> {
-  const role = toRole(flags.role)
+  const role = toRole(flags)
   const { cluster, region, file } = flags
   if (flags.as === undefined) {
     if (flags.apply === true) throw new ClientError('BadArgument', '--apply needs to know what the role shall be: --as')
@@ -46,8 +54,13 @@ export async function runEksAwsAuth(flags: EksAwsAuthFlags): Promise<ExitCode> {
   return editCluster(role, access, mapping, flags)
 }
 
-function toRole(text: string): RoleARN {
-  const role = parseRoleARN(text) ?? roleOfSession(text)
+/** A session does not tell the path of its role, which other texts may. */
+type Role = RoleARN | SeenRole
+
+function toRole({ role: text, assumeRole = '' }: EksAwsAuthFlags): Role {
+  const seen = roleOfSession(text)
+  if (seen !== null) return findRoleARN(seen, [assumeRole, process.env['AWS_ROLE_ARN'] ?? '']) ?? seen
+  const role = parseRoleARN(text)
   if (role !== null) return role
   const expected = 'the ARN of an IAM role, such as arn:aws:iam::123456789012:role/postern'
   throw new ClientError('BadArgument', `--role ${JSON.stringify(text)} is not ${expected}`)
@@ -62,7 +75,7 @@ function toAccess(kind: Access['kind'], { group, impersonateGroup }: EksAwsAuthF
 }
 
 function printChoices(
-  role: RoleARN,
+  role: Role,
   cluster: { readonly name: string; readonly region: string },
   flags: EksAwsAuthFlags,
 ): void {
@@ -86,7 +99,7 @@ function printChoices(
   }
 }
 
-async function printEditedFile(path: string, role: RoleARN, mapping: RoleMapping): Promise<void> {
+async function printEditedFile(path: string, role: Role, mapping: RoleMapping): Promise<void> {
   const before = await readFile(path, 'utf8').catch((error: unknown) => {
     throw new ClientError(
       'BadArgument',
@@ -103,7 +116,7 @@ async function printEditedFile(path: string, role: RoleARN, mapping: RoleMapping
 }
 
 async function editCluster(
-  role: RoleARN,
+  role: Role,
   access: Access,
   mapping: RoleMapping,
   flags: EksAwsAuthFlags,
@@ -114,6 +127,7 @@ async function editCluster(
     const cluster = await opened.describe()
     const commands = entryCommands(role, access, { name: options.cluster, region: options.region })
     if (cluster.authenticationMode === 'API') {
+      if (!('path' in role)) noteRole(role)
       printNotice(
         `Cluster ${options.cluster} reads no aws-auth (authentication mode API). Its access entries are made by:`,
       )
@@ -160,7 +174,7 @@ async function agreed({ yes }: EksAwsAuthFlags, cluster: string): Promise<boolea
 
 /** Access entries know fewer groups; then there is a comment in their place. */
 function entryCommands(
-  role: RoleARN,
+  role: Role,
   access: Access,
   cluster: { readonly name: string; readonly region: string },
 ): readonly string[] {
@@ -172,8 +186,12 @@ function entryCommands(
   }
 }
 
-function noteRole(role: RoleARN): void {
-  if (role.path !== '/') {
+function noteRole(role: Role): void {
+  if (!('path' in role)) {
+    printNotice(
+      `Note: a session does not tell the path of its role ${role.name}. aws-auth needs none; access entries do, and the commands for them ask IAM for it.`,
+    )
+  } else if (role.path !== '/') {
     printNotice(
       `Note: aws-auth gets ${formatRoleARN(withoutPath(role))}: an entry with the path ${role.path} would match nobody.`,
     )

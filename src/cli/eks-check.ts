@@ -17,7 +17,7 @@ export async function runEksCheck(flags: EksCheckFlags): Promise<ExitCode> {
   const options = flags.config === undefined ? toEksOptions(flags) : await ofDocument(flags.config, flags.socket)
   // The SDK's own variables, for AWS behind another door.
   const sts = process.env['AWS_ENDPOINT_URL_STS'] ?? process.env['AWS_ENDPOINT_URL'] ?? ''
-  const steps = await checkCluster(options, sts)
+  const steps = await checkCluster(options, { stsEndpoint: sts, roleARN: process.env['AWS_ROLE_ARN'] ?? '' })
   const ok = steps.every((step) => step.ok)
   if (flags.output === 'json') printJSON({ cluster: options.cluster, region: options.region, ok, steps })
   else

@@ -1,7 +1,7 @@
 import { Option, type Command } from 'commander'
 import { ClientError } from '../client/client-error.ts'
 import type { AwsOptions, EksOptions } from '../upstream/eks/eks-options.ts'
-import { partitionOf } from '../upstream/eks/partition.ts'
+import { FIPS_REGIONS, hasFIPS, partitionOf } from '../upstream/eks/partition.ts'
 import { parseRoleARN } from '../upstream/eks/role-arn.ts'
 
 /** Flags of every command that asks AWS. */
@@ -43,6 +43,9 @@ export function toAwsOptions(flags: AwsFlags, region: string): AwsOptions {
     throw new ClientError('BadArgument', `${JSON.stringify(region)} is no AWS region; it looks like eu-west-1`)
   }
   const { profile, assumeRole, externalId, fips = false } = flags
+  if (fips && !hasFIPS(region)) {
+    throw new ClientError('BadArgument', `--fips: ${region} has no such endpoints; ${FIPS_REGIONS.join(', ')} have`)
+  }
   if (assumeRole !== undefined) requireRole(assumeRole, '--assume-role')
   else if (externalId !== undefined) throw new ClientError('BadArgument', '--external-id belongs to --assume-role')
   return {

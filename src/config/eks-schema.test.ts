@@ -11,7 +11,7 @@ import { type InspectedConnector, inspectConnectorConfig } from './load-connecto
 let directory: string
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'postern-eks-config-'))
-  const { cert, key } = createCertificateAuthority().issueServer()
+  const { cert, key } = createCertificateAuthority().issueServer({ hosts: ['kube.example.com', 'postern.example.com'] })
   for (const [name, content] of [
     ['tls.crt', cert],
     ['tls.key', key],
@@ -127,6 +127,11 @@ describe('an eks upstream', () => {
       '{ cluster: a, region: eu-west-1, assumeRole: { roleARN: "arn:aws:iam::123456789012:role/x", sessionName: "a b" } }',
       /sessionName: /,
     ],
+    [
+      '{ cluster: a, region: eu-west-1, fips: true }',
+      /eks\.fips: AWS has no such endpoints in this region, expected false, or one of the regions us-east-1, us-east-2, .*us-gov-west-1$/,
+    ],
+    ['{ cluster: a, region: ca-central-1, fips: true }', /eks\.fips: AWS has no such endpoints/],
     ['{ cluster: a, region: eu-west-1, endpoint: "http://x" }', /eks\.endpoint: unknown key/],
   ] as const)('refuses %s', async ([eks, expected]) => {
     const { config, mistakes } = await inspectEks(eks)

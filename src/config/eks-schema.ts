@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { choice } from '../document/choice.ts'
 import { secretReference } from '../document/secret.ts'
-import { partitionOf } from '../upstream/eks/partition.ts'
+import { FIPS_REGIONS, hasFIPS, partitionOf } from '../upstream/eks/partition.ts'
 import { parseRoleARN } from '../upstream/eks/role-arn.ts'
 
 const CLUSTER_EXPECTED = 'the name of an EKS cluster: letters, digits, "-" and "_", at most 100 characters'
@@ -61,6 +61,14 @@ export const eks = z
       .describe('Region of the cluster, of any partition (China, GovCloud and others).'),
     credentials: credentials.prefault({ ambient: {} }).describe('Where AWS credentials come from.'),
     assumeRole: assumeRole.optional().describe('A role that is taken on with these credentials.'),
-    fips: z.boolean().default(false).describe('Use endpoints with FIPS 140 validated cryptography.'),
+    fips: z
+      .boolean()
+      .default(false)
+      .describe('Use endpoints with FIPS 140 validated cryptography, which AWS has in the USA and in GovCloud.'),
+  })
+  .refine(({ fips, region }) => !fips || partitionOf(region) === null || hasFIPS(region), {
+    path: ['fips'],
+    error: 'AWS has no such endpoints in this region',
+    params: { expected: `false, or one of the regions ${FIPS_REGIONS.join(', ')}` },
   })
   .describe('An EKS cluster: address and authority from DescribeCluster, tokens made of AWS credentials.')

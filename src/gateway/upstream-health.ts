@@ -41,7 +41,7 @@ export class UpstreamHealth {
     const { ready, reason } = this.#answer
     const { problem = '' } = this.#socket.upstream
     const reasons = ready ? [reason, problem].filter((each) => each !== '').join('; ') : reason
-    return { name, ready, reason: reasons, oneIsEnough: true }
+    return { name, ready, reason: reasons, oneOf: 'sockets' }
   }
 
   /** Resolves with the first answer; goes on asking until {@link stop}. */
@@ -90,7 +90,7 @@ export class UpstreamHealth {
 
   /** Whether a credential that the API server knows is good for anything, as far as the cluster tells. */
   async #rights(signal: AbortSignal): Promise<Answer> {
-    const rights = await ownRights(this.#socket.upstream, signal)
+    const rights = await ownRights(this.#socket.upstream, this.#socket.forwardAs, signal)
     if (rights !== null && this.#socket.forwardAs === 'subject' && !rights.impersonate) {
       return {
         ready: false,

@@ -115,7 +115,7 @@ describe('eks discover', () => {
     )
     expect(JSON.parse(asJSON.stdout)).toEqual({ clusters: [], sockets: [] })
     expect(asJSON.exitCode).toBe(1)
-    const fips = await run('discover', '--fips', '-o', 'yaml')
+    const fips = await run('discover', '--region', 'us-west-2', '--fips', '-o', 'yaml')
     expect(fips.stderr).toMatch(/an AWS_ENDPOINT_URL of one's own goes without fips/)
     const asYAML = await run('discover', '-o', 'yaml')
     expect(parse(asYAML.stdout)).toEqual({
@@ -135,6 +135,9 @@ describe('eks discover', () => {
 
   test('needs a region that is one', async () => {
     expect(await run('discover', '--region', 'evil.example.com/x')).toMatchObject({ stdout: '', exitCode: 64 })
+    const fips = await run('discover', '--region', 'eu-west-1', '--fips')
+    expect(fips).toMatchObject({ stdout: '', exitCode: 64 })
+    expect(fips.stderr).toMatch(/--fips: eu-west-1 has no such endpoints; us-east-1, .* have/)
   })
 })
 
@@ -156,7 +159,7 @@ describe('eks check', () => {
   test.for([
     [
       'CONFIG_MAP',
-      /aws-auth has no entry that matches arn:aws:iam::111122223333:role\/teams\/postern \(its ARN there must have no path\)/,
+      /aws-auth has no entry that matches arn:aws:iam::111122223333:role\/teams\/postern, which has to be arn:aws:iam::111122223333:role\/postern there, without a path/,
     ],
     [
       'API_AND_CONFIG_MAP',
@@ -180,6 +183,60 @@ describe('eks check', () => {
     expect((await check('--assume-role', ROLE)).stdout).toMatch(
       /which of them could not be looked up: .*lacks the IAM permission eks:DescribeAccessEntry/,
     )
+  })
+
+  describe('of a role whose path STS does not tell', () => {
+    const SSO = 'AWSReservedSSO_Admin_0123456789abcdef'
+    const SESSION = `arn:aws:sts::111122223333:assumed-role/${SSO}/ana@example.com`
+    const ENTRY_ARN = `arn:aws:iam::111122223333:role/aws-reserved/sso.amazonaws.com/eu-west-1/${SSO}`
+    const accessEntries = () => (aws.clusters.get('prod') ?? fail()).accessEntries
+    const entry = { username: 'ana', kubernetesGroups: [] }
+    const checkAs = async (environment: Readonly<Record<string, string>>, ...allowed: string[]): Promise<string> => {
+      const { accessKeyID, secretAccessKey, sessionToken } = aws.addIdentity({
+        arn: SESSION,
+        allowed: ['eks:DescribeCluster', ...allowed],
+        temporary: true,
+      })
+      const { stdout } = await laptop.run(['eks', 'check', '--cluster', 'prod'], {
+        ...aws.environment,
+        AWS_ACCESS_KEY_ID: accessKeyID,
+        AWS_SECRET_ACCESS_KEY: secretAccessKey,
+        AWS_SESSION_TOKEN: sessionToken,
+        AWS_REGION: aws.region,
+        ...environment,
+      })
+      return stdout.trim().split('\n').at(-1) ?? ''
+    }
+    const UNKNOWN = `STS does not tell its path, which 'aws iam get-role --role-name ${SSO} --query Role.Arn --output text' does`
+
+    test('finds the access entry by the name of the role', async () => {
+      accessEntries().set(ENTRY_ARN.replace('111122223333', '444455556666'), entry)
+      expect(await checkAs({}, 'eks:ListAccessEntries')).toContain(`there is no access entry for the role ${SSO},`)
+      accessEntries().set(ENTRY_ARN, entry)
+      expect(await checkAs({}, 'eks:ListAccessEntries')).toContain(`there is an access entry for ${ENTRY_ARN}, but`)
+    })
+
+    test('says how the path is found where there is none, and names the session to go on with', async () => {
+      const said = await checkAs({}, 'eks:ListAccessEntries')
+      expect(said).toContain(`${UNKNOWN}; see 'postern eks aws-auth --role ${SESSION} `)
+    })
+
+    test('claims nothing where entries may not be listed', async () => {
+      accessEntries().set(ENTRY_ARN, entry)
+      const said = await checkAs({}, 'eks:DescribeAccessEntry')
+      expect(said).not.toContain('there is no access entry')
+      expect(said).toMatch(/could not be looked up: .* lacks the IAM permission eks:ListAccessEntries .*; STS does not/)
+      expect(said).toContain(UNKNOWN)
+    })
+
+    test('takes the path from AWS_ROLE_ARN where that is the same role, and no other', async () => {
+      accessEntries().set(ENTRY_ARN, entry)
+      const allowed = 'eks:DescribeAccessEntry'
+      expect(await checkAs({ AWS_ROLE_ARN: ENTRY_ARN }, allowed)).toContain(
+        `there is an access entry for ${ENTRY_ARN},`,
+      )
+      expect(await checkAs({ AWS_ROLE_ARN: ROLE }, allowed)).toContain(UNKNOWN)
+    })
   })
 
   test('stops where the way ends, in JSON too', async () => {
@@ -225,6 +282,19 @@ describe('eks aws-auth', () => {
     )
     expect(stderr).toContain('an entry with the path /teams/ would match nobody')
     expect(exitCode).toBe(0)
+  })
+
+  test('lets IAM tell the path of the role of a session, which access entries need', async () => {
+    const session = 'arn:aws:sts::111122223333:assumed-role/postern/ana@example.com'
+    const { stdout, stderr } = await run('aws-auth', '--role', session)
+    expect(stdout).toContain(ENTRY)
+    expect(stdout).not.toContain('--principal-arn arn:')
+    expect(stdout).toContain(
+      '--principal-arn "$(aws iam get-role --role-name postern --query Role.Arn --output text)" --type STANDARD',
+    )
+    expect(stderr).toMatch(/a session does not tell the path of its role postern/)
+    const told = await run('aws-auth', '--role', session, '--assume-role', ROLE)
+    expect(told.stdout).toContain(`--principal-arn ${ROLE} --type STANDARD`)
   })
 
   test('edits a file, and prints nothing else to stdout', async () => {

@@ -183,3 +183,76 @@ describe('kubectl --as', () => {
     expect(gateway.apiServer.seen).toEqual([])
   })
 })
+
+describe('a cluster that cannot list rights, as one with a webhook authorizer', () => {
+  const KNOWN = {
+    verbs: ['create'],
+    apiGroups: ['authorization.k8s.io'],
+    resources: ['selfsubjectaccessreviews', 'selfsubjectrulesreviews'],
+  }
+  const USERS = { verb: 'impersonate', resource: 'users' }
+  const PODS = { verb: 'list', resource: 'pods', namespace: 'default' }
+
+  type Access = StagedGateway['apiServer']['ownAccess']
+
+  async function open(
+    forwardAs: 'connector' | 'subject',
+    access: Access,
+    rules: readonly object[] = [],
+  ): Promise<void> {
+    const stage = (apiServer: StagedGateway['apiServer']): void => {
+      apiServer.ownRules = [KNOWN, ...rules]
+      apiServer.ownAccess = access
+    }
+    gateway = await startStagedGateway({ forwardAs, stage })
+  }
+
+  const readiness = async (): Promise<string> =>
+    (await fetch(`http://127.0.0.1:${gateway.opsPort}/readyz?verbose`)).text()
+
+  /** Asked again at once, since a request has failed. */
+  async function meet(access: Access): Promise<void> {
+    gateway.apiServer.ownAccess = access
+    gateway.apiServer.onRequest = (_request, response) => {
+      response.writeHead(403, { 'Content-Type': 'application/json' }).end('{"kind":"Status","code":403}')
+    }
+    expect(await statusOf(`${SOCKET}/api/v1/namespaces/default/pods`)).toBe(403)
+  }
+
+  it('is asked whether the connector may act as people, by which the loss of that shows, and its return', async () => {
+    await open('subject', ({ verb }) => verb === 'impersonate')
+    await expect.poll(readiness).toContain('[+]socket/production ok\n')
+    await meet(() => false)
+    await expect.poll(readiness).toMatch(/\[-\]socket\/production failed: .* lacks the verb impersonate\n/)
+    gateway.apiServer.ownAccess = () => true
+    await expect.poll(readiness).toContain('[+]socket/production ok\n')
+    for (const asked of gateway.apiServer.accessAsked) expect(asked).toEqual(USERS)
+  })
+
+  it('is asked whether the connector may list pods, by which the loss of all rights shows', async () => {
+    await open('connector', ({ verb }) => verb === 'list')
+    await expect.poll(readiness).toContain('[+]socket/production ok\n')
+    await meet(() => false)
+    await expect
+      .poll(readiness)
+      .toMatch(
+        /\[\+\]socket\/production ok, but the credential of the connector has no rights .*; look at its bindings\n/,
+      )
+    for (const asked of gateway.apiServer.accessAsked) expect(asked).toEqual(PODS)
+  })
+
+  it.each([
+    ['connector', { verbs: ['get'], apiGroups: [''], resources: ['configmaps'] }],
+    ['subject', { verbs: ['impersonate'], apiGroups: [''], resources: ['users'], resourceNames: ['ana'] }],
+  ] as const)('is asked nothing more where the part that it lists is enough: %s', async (forwardAs, rule) => {
+    await open(forwardAs, () => false, [rule])
+    await expect.poll(readiness).toContain('[+]socket/production ok\n')
+    expect(gateway.apiServer.accessAsked).toEqual([])
+  })
+
+  it.each(['connector', 'subject'] as const)('is not accused when its authorizer fails: %s', async (forwardAs) => {
+    await open(forwardAs, () => null)
+    await expect.poll(readiness).toContain('[+]socket/production ok\n')
+    expect(gateway.apiServer.accessAsked).not.toEqual([])
+  })
+})

@@ -3,10 +3,12 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { type Server, createServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
+import { json } from 'node:stream/consumers'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 
 /** Where a connector asks what it may do. */
 const RULES_REVIEW = '/apis/authorization.k8s.io/v1/selfsubjectrulesreviews'
+const ACCESS_REVIEW = '/apis/authorization.k8s.io/v1/selfsubjectaccessreviews'
 
 interface SeenRequest {
   readonly method: string
@@ -29,6 +31,13 @@ export interface StagedApiServer {
   readonly seen: SeenRequest[]
   /** The connector's own rights as it is told of them; null does not tell. */
   ownRules: readonly object[] | null
+  /**
+   * Where a webhook authorizer keeps `ownRules` from being all: whether the connector may do what `resourceAttributes` of an
+   * access review say; null for an authorizer that fails.
+   */
+  ownAccess: ((attributes: Readonly<Record<string, string>>) => boolean | null) | null
+  /** What access reviews asked for. */
+  readonly accessAsked: Readonly<Record<string, string>>[]
   readonly openConnections: number
   /** Requests whose answer is not over. */
   readonly openRequests: number
@@ -50,6 +59,8 @@ export async function startStagedApiServer(): Promise<StagedApiServer> {
     server,
     seen: [],
     ownRules: null,
+    ownAccess: null,
+    accessAsked: [],
     get openConnections() {
       return connections.size
     },
@@ -82,9 +93,13 @@ export async function startStagedApiServer(): Promise<StagedApiServer> {
       return
     }
     if (request.url === RULES_REVIEW) {
+      const status = { resourceRules: staged.ownRules, incomplete: staged.ownAccess !== null }
       if (staged.ownRules === null) response.writeHead(404).end()
-      else
-        response.writeHead(201).end(JSON.stringify({ status: { resourceRules: staged.ownRules, incomplete: false } }))
+      else response.writeHead(201).end(JSON.stringify({ status }))
+      return
+    }
+    if (request.url === ACCESS_REVIEW && staged.ownAccess !== null) {
+      void reviewAccess(request, response, staged.ownAccess)
       return
     }
     remember(request)
@@ -100,4 +115,16 @@ export async function startStagedApiServer(): Promise<StagedApiServer> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return Object.assign(staged, { url: `https://127.0.0.1:${(server.address() as AddressInfo).port}` })
+
+  async function reviewAccess(
+    request: IncomingMessage,
+    response: ServerResponse,
+    decide: NonNullable<StagedApiServer['ownAccess']>,
+  ): Promise<void> {
+    const { spec } = (await json(request)) as { readonly spec: { readonly resourceAttributes: Record<string, string> } }
+    staged.accessAsked.push(spec.resourceAttributes)
+    const allowed = decide(spec.resourceAttributes)
+    const status = allowed === null ? { allowed: false, evaluationError: 'the webhook is away' } : { allowed }
+    response.writeHead(201).end(JSON.stringify({ status }))
+  }
 }

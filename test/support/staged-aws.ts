@@ -6,7 +6,7 @@ import type { AddressInfo } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
-import { stsHost } from '../../src/upstream/eks/partition.ts'
+import { hasFIPS, stsHost } from '../../src/upstream/eks/partition.ts'
 import { expectedSignature, parseAmzDate, readSignature, type SignedRequest } from './aws-signature.ts'
 
 /** AWS takes requests that were signed so long before, for signed URLs of STS, or so far from now, for others. */
@@ -44,8 +44,14 @@ interface StagedRole {
   readonly lifetimeMs?: number
 }
 
-/** A fault in place of an answer: an error of AWS's, or a connection that is cut. */
-type Fault = { readonly status: number; readonly code: string; readonly message: string } | 'cut'
+interface Refusal {
+  readonly status: number
+  readonly code: string
+  readonly message: string
+}
+
+/** A fault in place of an answer: an error of AWS's, a connection that is cut, or silence, at once or within the answer. */
+type Fault = Refusal | 'cut' | 'silence' | 'half'
 
 /**
  * EKS and STS of one region and one account, in AWS's protocols (REST with JSON, and the query protocol), which verify every
@@ -62,6 +68,10 @@ export interface StagedAws {
   readonly clusters: Map<string, StagedCluster>
   /** By ARN. */
   readonly roles: Map<string, StagedRole>
+  /** Tokens of service accounts, and the ARN of the role that each may take on. */
+  readonly webIdentities: Map<string, string>
+  /** Requests whose answer is not over. */
+  readonly openRequests: number
   /** Operations that were asked for, in order, such as `eks:DescribeCluster`. */
   readonly seen: string[]
   /** What this AWS takes the time to be, apart from the machine's, in milliseconds. */
@@ -82,6 +92,7 @@ export async function startStagedAws(region = 'eu-west-1'): Promise<StagedAws> {
   const account = '111122223333'
   const identities = new Map<string, StagedIdentity>()
   const connections = new Set<Duplex>()
+  const requests = new Set<ServerResponse>()
 
   const handler = (request: IncomingMessage, response: ServerResponse): void => {
     void answer(request, response).catch((error: unknown) => {
@@ -89,7 +100,7 @@ export async function startStagedAws(region = 'eu-west-1'): Promise<StagedAws> {
     })
   }
   const server = createServer(handler)
-  const hosts = [...new Set([stsHost(region, false), stsHost(region, true)])]
+  const hosts = [...new Set([stsHost(region, false), stsHost(region, hasFIPS(region))])]
   const secure = createTlsServer(authority.issueServer({ hosts }), handler)
   server.on('connect', (request: IncomingMessage, socket: Duplex) => {
     if (!hosts.some((host) => request.url === `${host}:443`)) {
@@ -119,6 +130,10 @@ export async function startStagedAws(region = 'eu-west-1'): Promise<StagedAws> {
     certificateAuthority: authority.certificate,
     clusters: new Map(),
     roles: new Map(),
+    webIdentities: new Map(),
+    get openRequests() {
+      return requests.size
+    },
     seen: [],
     clockOffsetMs: 0,
     fault: () => undefined,
@@ -154,19 +169,27 @@ export async function startStagedAws(region = 'eu-west-1'): Promise<StagedAws> {
     const operation = action === null ? eksOperation(target) : `sts:${action}`
     staged.seen.push(operation)
     response.setHeader('Date', new Date(Date.now() + staged.clockOffsetMs).toUTCString())
+    requests.add(response)
+    response.once('close', () => requests.delete(response))
     const fault = staged.fault(operation)
     if (fault === 'cut') {
       response.destroy()
       return
     }
+    if (fault === 'half') response.writeHead(200, { 'Content-Type': 'application/json' }).write('{')
+    if (fault === 'half' || fault === 'silence') return
     const refuse = action === null ? refuseJSON : refuseQuery(headers['accept'] === 'application/json')
+    if (fault === undefined && action === 'AssumeRoleWithWebIdentity') {
+      assumeWithToken(form, response, refuse)
+      return
+    }
     const problem = fault ?? verify(signed, action === null ? 'eks' : 'sts')
     if ('code' in problem) refuse(response, problem)
     else if (action === null) answerEks(operation, target, problem, response, refuse)
     else answerSts(action, form, problem, headers['accept'] === 'application/json', response, refuse)
   }
 
-  function verify(request: SignedRequest, service: string): StagedIdentity | Exclude<Fault, 'cut'> {
+  function verify(request: SignedRequest, service: string): StagedIdentity | Refusal {
     const signature = readSignature(request)
     if (signature === null) return { status: 403, code: 'MissingAuthenticationToken', message: 'not signed' }
     const code = service === 'sts' ? 'SignatureDoesNotMatch' : 'InvalidSignatureException'
@@ -233,6 +256,10 @@ export async function startStagedAws(region = 'eu-west-1'): Promise<StagedAws> {
       })
       return
     }
+    if (operation === 'eks:ListAccessEntries') {
+      json(response, { accessEntries: [...cluster.accessEntries.keys()] })
+      return
+    }
     if (operation === 'eks:DescribeAccessEntry') {
       const accessEntry = cluster.accessEntries.get(principal)
       if (accessEntry === undefined) {
@@ -281,7 +308,24 @@ export async function startStagedAws(region = 'eu-west-1'): Promise<StagedAws> {
       refuse(response, { status: 403, code: 'AccessDenied', message })
       return
     }
-    const session = `arn:aws:sts::${account}:assumed-role/${arn.split('/').at(-1) ?? ''}/${form.get('RoleSessionName') ?? ''}`
+    giveCredentials(role, action, form, response)
+  }
+
+  /** Such a request is not signed. */
+  function assumeWithToken(form: URLSearchParams, response: ServerResponse, refuse: Refuse): void {
+    const arn = form.get('RoleArn') ?? ''
+    const role = staged.roles.get(arn)
+    if (role === undefined || staged.webIdentities.get(form.get('WebIdentityToken') ?? '') !== arn) {
+      const message = 'Not authorized to perform sts:AssumeRoleWithWebIdentity'
+      refuse(response, { status: 403, code: 'AccessDenied', message })
+      return
+    }
+    giveCredentials(role, 'AssumeRoleWithWebIdentity', form, response)
+  }
+
+  function giveCredentials(role: StagedRole, action: string, form: URLSearchParams, response: ServerResponse): void {
+    const name = form.get('RoleArn')?.split('/').at(-1) ?? ''
+    const session = `arn:aws:sts::${account}:assumed-role/${name}/${form.get('RoleSessionName') ?? ''}`
     const assumed = staged.addIdentity({ arn: session, allowed: role.allowed ?? [], temporary: true })
     if (role.lifetimeMs !== undefined) assumed.expiresAtMs = Date.now() + role.lifetimeMs
     xml(
@@ -297,12 +341,13 @@ export async function startStagedAws(region = 'eu-west-1'): Promise<StagedAws> {
   }
 }
 
-type Refuse = (response: ServerResponse, fault: Exclude<Fault, 'cut'>) => void
+type Refuse = (response: ServerResponse, refusal: Refusal) => void
 
 function eksOperation(target: string): string {
-  const [, , name, kind] = target.split('?')[0]?.split('/') ?? []
+  const [, , name, kind, principal = ''] = target.split('?')[0]?.split('/') ?? []
   if (name === undefined || name === '') return 'eks:ListClusters'
-  return kind === 'access-entries' ? 'eks:DescribeAccessEntry' : 'eks:DescribeCluster'
+  if (kind !== 'access-entries') return 'eks:DescribeCluster'
+  return principal === '' ? 'eks:ListAccessEntries' : 'eks:DescribeAccessEntry'
 }
 
 const refuseJSON: Refuse = (response, { status, code, message }) => {

@@ -1,6 +1,6 @@
 import { stringify } from 'yaml'
 import type { RoleMapping } from './role-mapping.ts'
-import { formatRoleARN, type RoleARN, withoutPath } from './role-arn.ts'
+import { formatRoleARN, roleARNCommand, type RoleARN, type SeenRole, withoutPath } from './role-arn.ts'
 
 /** What the connector's role may be in a cluster. */
 export type Access =
@@ -19,7 +19,7 @@ const LEAST_GROUP = 'postern-connector'
 const PLAIN = /^[A-Za-z0-9_./:@-]+$/
 
 /** The entry of aws-auth, whose ARN has no path since the cluster does not see one. */
-export function roleMapping(role: RoleARN, access: Access): RoleMapping {
+export function roleMapping(role: SeenRole, access: Access): RoleMapping {
   return { rolearn: formatRoleARN(withoutPath(role)), username: CONNECTOR_USER, groups: [groupOf(access)] }
 }
 
@@ -73,16 +73,17 @@ export function renderObjects(objects: readonly KubernetesObject[]): string {
 
 /**
  * Command lines that give the same access by an access entry, which clusters in mode `API` have in place of aws-auth.
- * There the ARN keeps its path.
+ * There the ARN keeps its path; where that is not known, the lines ask IAM for it.
  *
  * @throws RangeError for a group that access entries do not take
  */
 export function accessEntryCommands(
-  role: RoleARN,
+  role: RoleARN | SeenRole,
   access: Access,
   cluster: { readonly name: string; readonly region: string },
 ): readonly string[] {
-  const common = `--cluster-name ${quoted(cluster.name)} --region ${quoted(cluster.region)} --principal-arn ${quoted(formatRoleARN(role))}`
+  const principal = 'path' in role ? quoted(formatRoleARN(role)) : `"$(${roleARNCommand(role)})"`
+  const common = `--cluster-name ${quoted(cluster.name)} --region ${quoted(cluster.region)} --principal-arn ${principal}`
   const create = `aws eks create-access-entry ${common} --type STANDARD --username ${CONNECTOR_USER}`
   if (access.kind === 'admin') {
     const policy = `arn:${role.partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy`

@@ -37,6 +37,13 @@ describe('the file keeps its bytes', () => {
       `${head}data:\n  mapUsers: |\n    - userarn: d\n  mapRoles: |\n${lines('    ')}# end\n`,
     ],
     ['when there is no data', head, `${head}data:\n  mapRoles: |\n${lines('    ')}`],
+    ['when data is empty', `${head}data:\n`, `${head}data:\n  mapRoles: |\n${lines('    ')}`],
+    [
+      'when data is empty, with a comment, before other things',
+      `${head}data: # none yet\nimmutable: false\n`,
+      `${head}data: # none yet\n  mapRoles: |\n${lines('    ')}immutable: false\n`,
+    ],
+    ['when data is null', `${head}data: null`, `${head}data: \n  mapRoles: |\n${lines('    ')}`],
     [
       'around a text in quotes',
       `${head}data:\n  mapRoles: "- rolearn: a  \\n" # q\n  x: y\n`,
@@ -77,6 +84,20 @@ test.for([
   expect(() => editAwsAuth(manifest, add)).toThrow(message)
 })
 
+test.for([
+  ['a literal block', 'data:\n  mapRoles: |\n    - rolearn: a\n  x: "y"\n'],
+  ['a literal block without a last line break', 'data:\n  mapRoles: |-\n    - rolearn: a'],
+  ['no mapRoles', 'data:\n  x: "y"\n'],
+  ['empty data', 'data:\n'],
+  ['no data', ''],
+  ['a folded block', 'data:\n  mapRoles: >\n    - rolearn: a\n  x: "y"\n'],
+] as const)('lines that end in CRLF stay so and get company: %s', ([, data]) => {
+  const before = `${head}${data}`.replaceAll('\n', '\r\n')
+  const after = editAwsAuth(before, add)
+  expect(after.replaceAll('\r\n', '')).not.toMatch(/[\r\n]/)
+  expect(after.replaceAll('\r\n', '\n')).toBe(editAwsAuth(`${head}${data}`, add))
+})
+
 const manifests = fc
   .tuple(
     mapRolesText,
@@ -87,8 +108,9 @@ const manifests = fc
     fc.constantFrom(1, 2, 4, 7),
     fc.boolean(),
     fc.constantFrom('', '# tail\n', '\n\n'),
+    fc.boolean(),
   )
-  .map(([mapRoles, others, defaultStringType, indent, last, tail]) => {
+  .map(([mapRoles, others, defaultStringType, indent, last, tail, crlf]) => {
     const entries = last ? [...others, ['mapRoles', mapRoles]] : [['mapRoles', mapRoles], ...others]
     const manifest = {
       apiVersion: 'v1',
@@ -96,24 +118,18 @@ const manifests = fc
       metadata: { name: 'aws-auth', namespace: 'kube-system' },
       data: Object.fromEntries(entries) as object,
     }
-    return stringify(manifest, { defaultStringType, indent, lineWidth: 0 }) + tail
+    const text = stringify(manifest, { defaultStringType, indent, lineWidth: 0 }) + tail
+    return crlf ? text.replaceAll('\n', '\r\n') : text
   })
 
 test('whatever the file looks like, nothing but one entry is new', () => {
-  let edited = 0
   let inBlocks = 0
   fc.assert(
     fc.property(manifests, (before) => {
-      let after
-      try {
-        after = editAwsAuth(before, add)
-      } catch (error) {
-        expect(error).toBeInstanceOf(AwsAuthError)
-        return
-      }
-      edited++
+      const after = editAwsAuth(before, add)
       const was = parse(before) as { data: Record<string, string> }
       expect(parse(after)).toEqual({ ...was, data: { ...was.data, mapRoles: add(was.data['mapRoles'] ?? '') } })
+      if (before.includes('\r\n')) expect(after.replaceAll('\r\n', '')).not.toContain('\n')
       const block = /^ +"?mapRoles"?: \|/m.test(before) && was.data['mapRoles']?.trim() !== ''
       if (!block) return
       inBlocks++
@@ -121,6 +137,5 @@ test('whatever the file looks like, nothing but one entry is new', () => {
     }),
     { numRuns: 150 },
   )
-  expect(edited).toBeGreaterThan(75)
   expect(inBlocks).toBeGreaterThan(8)
 })

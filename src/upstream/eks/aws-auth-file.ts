@@ -27,8 +27,9 @@ export function editAwsAuth(manifest: string, edit: (mapRoles: string) => string
   const wanted = edit(present)
   if (wanted === present) return manifest
   const edited = replace(manifest, document, present, wanted)
-  const after = contentOf(read(edited))
-  if (!isDeepStrictEqual(after, { ...before, data: { ...before.data, mapRoles: wanted } })) {
+  const after = parseDocument(edited)
+  const expected = { ...before, data: { ...before.data, mapRoles: wanted } }
+  if (after.errors.length > 0 || !isDeepStrictEqual(contentOf(after), expected)) {
     throw new AwsAuthError('the file is written so that it cannot be edited safely; edit the ConfigMap by hand')
   }
   return edited
@@ -58,14 +59,16 @@ function contentOf(document: Document): Content {
 }
 
 function replace(manifest: string, document: Document, present: string, wanted: string): string {
+  const lineBreak = /\r?\n/.exec(manifest)?.[0] ?? '\n'
   const node: unknown = document.getIn(['data', 'mapRoles'], true)
   if (isScalar(node)) {
     const [start, end] = node.range ?? [0, 0]
-    if (node.type === Scalar.BLOCK_LITERAL && present !== '') return intoBlock(manifest, start, present, wanted)
+    if (node.type === Scalar.BLOCK_LITERAL && present !== '')
+      return intoBlock(manifest, start, present, wanted, lineBreak)
     const quoted = JSON.stringify(wanted)
     if (node.type === Scalar.BLOCK_LITERAL || node.type === Scalar.BLOCK_FOLDED) {
-      const lineBreak = manifest.slice(start, end).endsWith('\n') ? '\n' : ''
-      return manifest.slice(0, start) + quoted + lineBreak + manifest.slice(end)
+      const ending = manifest.slice(start, end).endsWith('\n') ? lineBreak : ''
+      return manifest.slice(0, start) + quoted + ending + manifest.slice(end)
     }
     return (
       manifest.slice(0, start) +
@@ -74,17 +77,26 @@ function replace(manifest: string, document: Document, present: string, wanted: 
       manifest.slice(end)
     )
   }
-  const data: unknown = document.get('data')
-  const block = (indent: string): string => wanted.replaceAll(/^(?=.)/gm, indent)
-  const lead = manifest === '' || manifest.endsWith('\n') ? '' : '\n'
+  const data: unknown = document.get('data', true)
+  const block = (indent: string): string =>
+    `${indent}mapRoles: |\n${wanted.replaceAll(/^(?=.)/gm, `${indent}  `)}`.replaceAll('\n', lineBreak)
+  const gapAt = (at: number): string => (at === 0 || manifest[at - 1] === '\n' ? '' : lineBreak)
   if (isMap(data) && data.flow !== true) {
-    const indent = columnOf(manifest, data)
     const at = endOf(manifest, data)
-    const gap = at > 0 && manifest[at - 1] !== '\n' ? '\n' : ''
-    return `${manifest.slice(0, at)}${gap}${indent}mapRoles: |\n${block(`${indent}  `)}${manifest.slice(at)}`
+    return manifest.slice(0, at) + gapAt(at) + block(columnOf(manifest, data)) + manifest.slice(at)
   }
-  if (data === undefined && isMap(document.contents) && document.contents.flow !== true) {
-    return `${manifest}${lead}data:\n  mapRoles: |\n${block('    ')}`
+  const { contents } = document
+  if (isMap(contents) && contents.flow !== true) {
+    const column = columnOf(manifest, contents)
+    if (data === undefined) {
+      return `${manifest}${gapAt(manifest.length)}${column}data:${lineBreak}${block(`${column}  `)}`
+    }
+    if (isScalar(data) && data.value === null) {
+      const [start, end] = data.range ?? [0, 0]
+      const lineEnd = manifest.indexOf('\n', end)
+      const at = lineEnd === -1 ? manifest.length : lineEnd + 1
+      return manifest.slice(0, start) + manifest.slice(end, at) + gapAt(at) + block(`${column}  `) + manifest.slice(at)
+    }
   }
   throw new AwsAuthError('the file has no mapRoles and its data is not a plain block; add `mapRoles: ""` to it first')
 }
@@ -93,7 +105,7 @@ function replace(manifest: string, document: Document, present: string, wanted: 
  * Puts what `wanted` has more than `present` into the lines of a literal block. In such a block each line of the
  * text is a line of the file, behind a fixed indentation.
  */
-function intoBlock(manifest: string, start: number, present: string, wanted: string): string {
+function intoBlock(manifest: string, start: number, present: string, wanted: string, lineBreak: string): string {
   const first = manifest.indexOf('\n', start) + 1
   const lines = manifest.slice(first).split('\n')
   const texts = present.split('\n')
@@ -107,13 +119,13 @@ function intoBlock(manifest: string, start: number, present: string, wanted: str
   const row = present.slice(0, at).split('\n').length - 1
   const column = at - (present.lastIndexOf('\n', at - 1) + 1)
   const offset = first + lines.slice(0, row).reduce((sum, line) => sum + line.length + 1, 0)
-  const indented = inserted.replaceAll(/\n(?=.)/g, `\n${indent}`)
+  const indented = inserted.replaceAll(/\n(?=.)/g, `\n${indent}`).replaceAll('\n', lineBreak)
   if (column > 0) {
     const place = offset + indentLength + column
     return manifest.slice(0, place) + indented + manifest.slice(place)
   }
   const place = Math.min(offset, manifest.length)
-  const gap = manifest[place - 1] === '\n' ? '' : '\n'
+  const gap = manifest[place - 1] === '\n' ? '' : lineBreak
   return manifest.slice(0, place) + gap + indent + indented + manifest.slice(place)
 }
 

@@ -1,38 +1,53 @@
-import { fromIni, fromNodeProviderChain, fromTemporaryCredentials } from '@aws-sdk/credential-providers'
+import {
+  createCredentialChain,
+  fromEnv,
+  fromIni,
+  fromInstanceMetadata,
+  fromProcess,
+  fromTemporaryCredentials,
+  fromTokenFile,
+} from '@aws-sdk/credential-providers'
 import { readSmallFile } from '../small-file.ts'
 import type { SecretText } from '../../document/secret.ts'
-import type { AwsOptions } from './eks-options.ts'
+import { containerCredentials, hasContainerCredentials } from './container-credentials.ts'
+import type { AwsCredentials, AwsOptions } from './eks-options.ts'
 
 /** A file with a key may have at most so many bytes. */
 const MAX_KEY_BYTES = 16 * 1024
 
-/** AWS credentials as the SDK has them. */
-export interface AwsCredentials {
-  readonly accessKeyId: string
-  readonly secretAccessKey: string
-  readonly sessionToken?: string
-  /** When they end, where that is known. */
-  readonly expiration?: Date
-}
-
 /** Looks for credentials; what it finds is kept by whoever asks. */
 export type AwsCredentialProvider = () => Promise<AwsCredentials>
+
+/** The SDK's own name for what sends requests. */
+type RequestHandler = NonNullable<
+  NonNullable<Parameters<typeof fromTemporaryCredentials>[0]['clientConfig']>['requestHandler']
+>
+type Logger = NonNullable<NonNullable<Parameters<typeof fromEnv>[0]>['logger']>
+
+/** How requests for credentials are sent. */
+export interface AwsConnections {
+  readonly requestHandler: RequestHandler
+  readonly logger: Logger
+  /** Ends what the SDK has no say in. */
+  readonly signal: AbortSignal
+}
 
 /**
  * The provider that the options describe. Nothing is looked for before it is called; roles are assumed in the
  * region of the options.
  *
- * The provider throws what the SDK throws, or an Error with one phrase for a file of ours.
+ * The provider throws what the SDK throws, a ContainerCredentialsError, or an Error with one phrase for a file of ours.
  */
-export function credentialProvider(options: AwsOptions): AwsCredentialProvider {
+export function credentialProvider(options: AwsOptions, connections: AwsConnections): AwsCredentialProvider {
   const { region, fips, assumeRole } = options
-  const clientConfig = { region, useFipsEndpoint: fips }
-  const base = baseProvider(options, clientConfig)
+  const { requestHandler, logger } = connections
+  const base = baseProvider(options, connections)
   if (assumeRole === undefined) return base
   const { roleARN, externalID, sessionName } = assumeRole
   return fromTemporaryCredentials({
     masterCredentials: base,
-    clientConfig,
+    logger,
+    clientConfig: { region, useFipsEndpoint: fips, requestHandler, logger },
     params: {
       RoleArn: roleARN,
       RoleSessionName: sessionName,
@@ -42,14 +57,31 @@ export function credentialProvider(options: AwsOptions): AwsCredentialProvider {
 }
 
 function baseProvider(
-  { credentials }: AwsOptions,
-  clientConfig: { readonly region: string; readonly useFipsEndpoint: boolean },
+  { region, fips, credentials }: AwsOptions,
+  { requestHandler, logger, signal }: AwsConnections,
 ): AwsCredentialProvider {
+  const init = {
+    logger,
+    ignoreCache: true,
+    clientConfig: { useFipsEndpoint: fips, requestHandler, logger },
+    // For STS. IAM Identity Center is in a region of its own, which `clientConfig` would override.
+    parentClientConfig: { region, requestHandler, logger },
+  }
   switch (credentials.kind) {
     case 'ambient':
-      return fromNodeProviderChain({ clientConfig })
+      return createCredentialChain(
+        ...(isSet('AWS_PROFILE') ? [] : [fromEnv(init)]),
+        fromIni(init),
+        fromProcess(init),
+        fromTokenFile(init),
+        ...(hasContainerCredentials(process.env)
+          ? [() => containerCredentials(process.env, signal)]
+          : isSet('AWS_EC2_METADATA_DISABLED') && process.env['AWS_EC2_METADATA_DISABLED'] !== 'false'
+            ? []
+            : [fromInstanceMetadata({ logger })]),
+      )
     case 'profile':
-      return fromIni({ profile: credentials.name, clientConfig, ignoreCache: true })
+      return fromIni({ ...init, profile: credentials.name })
     case 'keys': {
       const { accessKeyID, secretAccessKey, sessionToken } = credentials
       return async () => ({
@@ -59,6 +91,10 @@ function baseProvider(
       })
     }
   }
+}
+
+function isSet(variable: string): boolean {
+  return (process.env[variable] ?? '') !== ''
 }
 
 async function reveal(text: SecretText): Promise<string> {

@@ -1,3 +1,4 @@
+import { ContainerCredentialsError } from './container-credentials.ts'
 import type { AwsOptions } from './eks-options.ts'
 
 /** What was asked of AWS when it failed. */
@@ -24,6 +25,8 @@ export class AwsError extends Error {
 }
 
 const PRINCIPAL = /arn:aws[a-z-]*:(?:iam|sts)::[0-9]{12}:[A-Za-z0-9+=,.@_/-]{1,512}/
+/** What an error begins with whose message is ours. */
+const OUR_PHRASES = /^(?:cannot read |AWS_CONTAINER_CREDENTIALS_FULL_URI is )/
 const NETWORK_CODES: ReadonlySet<string> = new Set([
   'ENOTFOUND',
   'EAI_AGAIN',
@@ -69,6 +72,9 @@ function explainAwsError(error: unknown, call: AwsCall): string {
   const text = error instanceof Error ? error.message : ''
   const where = cluster === '' ? region : `cluster ${quoted(cluster)} in ${region}`
   const principal = PRINCIPAL.exec(text)?.[0] ?? 'the IAM identity of the connector'
+  if (error instanceof ContainerCredentialsError) return explainContainer(error.code)
+  const ofToken = explainWebIdentity(code, text)
+  if (ofToken !== '') return ofToken
   if (THROTTLED.has(code))
     return `AWS throttles ${permission === '' ? 'STS' : permission} in ${region}; it is asked again later`
   if (NETWORK_CODES.has(code)) {
@@ -110,12 +116,54 @@ function explainAwsError(error: unknown, call: AwsCall): string {
     case 'ProviderError':
     case 'TokenProviderError':
       return `no AWS credentials were found (${sourceOf(call)}); see docs/eks.md for where they may be`
+    case 'AbortError':
+      return 'AWS was not asked to the end; it is asked again later'
     default: {
       const role = permission === '' && assumeRole !== undefined ? ` while assuming ${assumeRole.roleARN}` : ''
-      const named =
-        error instanceof Error && error.message.startsWith('cannot read ') ? error.message : `AWS answered ${code}`
+      const { path, code: errno } = error as NodeJS.ErrnoException
+      if (path !== undefined && errno !== undefined) return `cannot read ${path} (${errno})`
+      const named = error instanceof Error && OUR_PHRASES.test(error.message) ? error.message : `AWS answered ${code}`
       return `${named}${role} (${permission === '' ? sourceOf(call) : `${permission}, ${region}`})`
     }
+  }
+}
+
+/** Of IRSA and its like; empty for what is not about a web identity. */
+function explainWebIdentity(code: string, text: string): string {
+  if (/AssumeRoleWithWebIdentity/.test(text) && code.startsWith('AccessDenied')) {
+    return (
+      'AWS does not let this service account take on its role (sts:AssumeRoleWithWebIdentity); the trust policy of the role has ' +
+      'to name the OIDC provider of the cluster that the connector runs in, and system:serviceaccount:NAMESPACE:NAME as its :sub'
+    )
+  }
+  if (code === 'ExpiredTokenException' && text.startsWith('Token expired')) {
+    return 'the web identity token has expired; whatever writes AWS_WEB_IDENTITY_TOKEN_FILE has to renew it'
+  }
+  if (code !== 'InvalidIdentityToken' && code !== 'InvalidIdentityTokenException') return ''
+  if (/No OpenIDConnect provider/i.test(text)) {
+    return (
+      'the account of the role has no IAM OIDC provider for the cluster that the connector runs in; create it: ' +
+      "'eksctl utils associate-iam-oidc-provider --cluster NAME --approve'"
+    )
+  }
+  return `AWS does not accept the web identity token (${code}); its audience has to be one of the IAM OIDC provider, as a rule sts.amazonaws.com`
+}
+
+function explainContainer(code: string): string {
+  if (NETWORK_CODES.has(code)) {
+    return `the service with the container's credentials cannot be reached (${code}); for EKS Pod Identity, see to its agent on this node`
+  }
+  const refused = `the service with the container's credentials refuses (${code})`
+  switch (code) {
+    case 'AccessDeniedException':
+      return (
+        `${refused}; for EKS Pod Identity, the role has to trust pods.eks.amazonaws.com with sts:AssumeRole and sts:TagSession, ` +
+        'and the node may need eks-auth:AssumeRoleForPodIdentity'
+      )
+    case 'ResourceNotFoundException':
+      return `${refused}; for EKS Pod Identity, associate the service account with its role: 'aws eks create-pod-identity-association'`
+    default:
+      return `${refused}; for EKS Pod Identity, see to the association of the service account and to the agent on this node`
   }
 }
 
@@ -144,6 +192,8 @@ function sourceOf({ credentials, assumeRole }: AwsCall): string {
 function codeOf(error: unknown): string {
   if (!(error instanceof Error)) return 'an error without a name'
   const { code } = error as NodeJS.ErrnoException
+  // Without credentials, what the instance metadata service could not be reached for does not matter.
+  if (error.name === 'ProviderError') return error.name
   if (code !== undefined && NETWORK_CODES.has(code)) return code
   if (error instanceof AggregateError) return codeOf(error.errors[0])
   return /^[A-Za-z0-9_.]{1,64}$/.test(error.name) ? error.name : 'an error without a name'

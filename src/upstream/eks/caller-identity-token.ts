@@ -1,6 +1,6 @@
 import { type BinaryLike, createHash, createHmac } from 'node:crypto'
 import { SignatureV4 } from '@smithy/signature-v4'
-import type { AwsCredentials } from './aws-credentials.ts'
+import type { AwsCredentials } from './eks-options.ts'
 import { stsHost } from './partition.ts'
 
 const PREFIX = 'k8s-aws-v1.'

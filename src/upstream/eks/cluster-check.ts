@@ -3,7 +3,15 @@ import { callCluster } from './cluster-call.ts'
 import type { EksCluster } from './eks-api.ts'
 import { OpenedCluster } from './opened-cluster.ts'
 import type { EksOptions } from './eks-options.ts'
-import { formatRoleARN, parseRoleARN, roleOfSession } from './role-arn.ts'
+import {
+  findRoleARN,
+  formatRoleARN,
+  type RoleARN,
+  roleARNCommand,
+  roleOfSession,
+  type SeenRole,
+  withoutPath,
+} from './role-arn.ts'
 
 /** One thing that has to be well before a socket works. */
 export interface CheckStep {
@@ -13,12 +21,19 @@ export interface CheckStep {
   readonly detail: string
 }
 
-/**
- * Goes the way that a request of the connector goes, and stops where it ends.
- *
- * @param stsEndpoint in place of AWS's own; empty for that
- */
-export async function checkCluster(options: EksOptions, stsEndpoint: string): Promise<readonly CheckStep[]> {
+/** What the environment tells besides the options. */
+export interface CheckSurroundings {
+  /** Of STS in place of AWS's own; empty for that. */
+  readonly stsEndpoint: string
+  /** Of the role that a service account takes on (`AWS_ROLE_ARN`); empty when there is none. */
+  readonly roleARN: string
+}
+
+/** Goes the way that a request of the connector goes, and stops where it ends. */
+export async function checkCluster(
+  options: EksOptions,
+  surroundings: CheckSurroundings,
+): Promise<readonly CheckStep[]> {
   const steps: CheckStep[] = []
   const opened = new OpenedCluster(options)
   const step = async <T>(name: CheckStep['name'], work: () => Promise<readonly [T, string]>): Promise<T> => {
@@ -43,10 +58,10 @@ export async function checkCluster(options: EksOptions, stsEndpoint: string): Pr
       return [found, `Kubernetes ${version} at ${endpoint} (${reach}), authentication mode ${authenticationMode}`]
     })
     const { arn } = await step('identity', async () => {
-      const found = await opened.identify(cluster, stsEndpoint)
+      const found = await opened.identify(cluster, surroundings.stsEndpoint)
       return [found, found.arn]
     })
-    await step('api-server', async () => [undefined, await askWhoWeAre(opened, cluster, arn)])
+    await step('api-server', async () => [undefined, await askWhoWeAre(opened, cluster, arn, surroundings)])
   } catch {
     // The last step tells.
   } finally {
@@ -55,7 +70,12 @@ export async function checkCluster(options: EksOptions, stsEndpoint: string): Pr
   return steps
 }
 
-async function askWhoWeAre(opened: OpenedCluster, cluster: EksCluster, arn: string): Promise<string> {
+async function askWhoWeAre(
+  opened: OpenedCluster,
+  cluster: EksCluster,
+  arn: string,
+  surroundings: CheckSurroundings,
+): Promise<string> {
   const client = await opened.connect(cluster)
   let answer
   try {
@@ -70,7 +90,7 @@ async function askWhoWeAre(opened: OpenedCluster, cluster: EksCluster, arn: stri
       cause: error,
     })
   }
-  if (answer.statusCode === 401) throw new Error(await explainUnauthorized(opened, cluster, arn))
+  if (answer.statusCode === 401) throw new Error(await explainUnauthorized(opened, cluster, arn, surroundings))
   if (answer.statusCode === 201) {
     const { status } = answer.body as {
       readonly status?: { readonly userInfo?: { readonly username?: string; readonly groups?: readonly string[] } }
@@ -83,33 +103,58 @@ async function askWhoWeAre(opened: OpenedCluster, cluster: EksCluster, arn: stri
 }
 
 /** Which mapping is missing. */
-async function explainUnauthorized(opened: OpenedCluster, cluster: EksCluster, arn: string): Promise<string> {
+async function explainUnauthorized(
+  opened: OpenedCluster,
+  { authenticationMode: mode }: EksCluster,
+  arn: string,
+  { roleARN }: CheckSurroundings,
+): Promise<string> {
   const { cluster: name, region, assumeRole } = opened.options
   const seen = roleOfSession(arn)
-  // STS does not tell the path of a role; the document may.
-  const told = parseRoleARN(assumeRole?.roleARN ?? '')
-  const role = told?.name === seen?.name ? (told ?? seen) : seen
-  const principal = role === null ? arn : formatRoleARN(role)
-  const flags = `--role ${principal} --cluster ${name} --region ${region}`
-  const mapped = `postern eks aws-auth ${flags}`
-  if (role === null)
+  if (seen === null)
     return `the cluster maps nothing to ${arn}, which is no role; map it in mapUsers of aws-auth, or by an access entry`
-  if (cluster.authenticationMode === 'CONFIG_MAP') {
-    return `aws-auth has no entry that matches ${principal} (its ARN there must have no path); see '${mapped}'`
+  // STS does not tell the path of a role; the document and the environment may.
+  const told = findRoleARN(seen, [assumeRole?.roleARN ?? '', roleARN])
+  const withoutItsPath = formatRoleARN(withoutPath(seen))
+  const principal = told === null ? withoutItsPath : formatRoleARN(told)
+  const hint = (role: string): string =>
+    `see 'postern eks aws-auth --role ${role} --cluster ${name} --region ${region}'`
+  if (mode === 'CONFIG_MAP') {
+    return `aws-auth has no entry that matches ${principal}, which has to be ${withoutItsPath} there, without a path; ${hint(principal)}`
   }
+  const also = mode === 'API' ? '' : ', and aws-auth has no entry that matches it'
+  const unknown = `STS does not tell its path, which '${roleARNCommand(seen)}' does`
   let entry
   try {
-    entry = await opened.accessEntry(principal)
+    entry = await findAccessEntry(opened, seen, told)
   } catch (error) {
-    const where = cluster.authenticationMode === 'API' ? 'an access entry' : 'an access entry or an entry of aws-auth'
-    return `the cluster maps nothing to ${principal}: ${where} is missing (which of them could not be looked up: ${describe(error)}); see '${mapped}'`
+    const where = mode === 'API' ? 'an access entry' : 'an access entry or an entry of aws-auth'
+    const path = told === null ? `; ${unknown}` : ''
+    return `the cluster maps nothing to ${principal}: ${where} is missing (which of them could not be looked up: ${describe(error)})${path}; ${hint(told === null ? arn : principal)}`
   }
   if (entry !== null) {
-    return `there is an access entry for ${principal}, but the cluster does not accept it yet; it may take a minute, and the role must not have been made anew since`
+    return `there is an access entry for ${entry}, but the cluster does not accept it yet; it may take a minute, and the role must not have been made anew since`
   }
-  const also = cluster.authenticationMode === 'API' ? '' : ', and aws-auth has no entry that matches it'
-  const path = role.path === '/' ? '' : ', with its path'
-  return `there is no access entry for ${principal}${path}${also}; see '${mapped}'`
+  if (told === null) return `there is no access entry for the role ${seen.name}${also}; ${unknown}; ${hint(arn)}`
+  const path = told.path === '/' ? '' : ', with its path'
+  return `there is no access entry for ${principal}${path}${also}; ${hint(principal)}`
+}
+
+/** ARN of the principal whose entry is that of the role; null when there is none. @throws Error of one sentence when that cannot be known */
+async function findAccessEntry(opened: OpenedCluster, seen: SeenRole, told: RoleARN | null): Promise<string | null> {
+  if (told !== null) {
+    const principal = formatRoleARN(told)
+    return (await opened.accessEntry(principal)) === null ? null : principal
+  }
+  try {
+    const found = findRoleARN(seen, await opened.accessEntries())
+    return found === null ? null : formatRoleARN(found)
+  } catch (error) {
+    // Of the one ARN that can be guessed, an entry is proof; that there is none is not.
+    const guessed = formatRoleARN(withoutPath(seen))
+    if ((await opened.accessEntry(guessed).catch(() => null)) !== null) return guessed
+    throw error
+  }
 }
 
 function describe(error: unknown): string {

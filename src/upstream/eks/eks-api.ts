@@ -2,19 +2,31 @@ import {
   DescribeAccessEntryCommand,
   DescribeClusterCommand,
   EKSClient,
+  ListAccessEntriesCommand,
   ListClustersCommand,
   type Cluster,
 } from '@aws-sdk/client-eks'
-import { credentialProvider, type AwsCredentials } from './aws-credentials.ts'
+import { credentialProvider } from './aws-credentials.ts'
 import { AwsError } from './aws-failure.ts'
-import type { AwsOptions } from './eks-options.ts'
+import type { AwsCredentials, AwsOptions } from './eks-options.ts'
 
-/** Of one call, in milliseconds; the SDK tries twice more when AWS says that it may. */
-const CONNECTION_TIMEOUT_MS = 3_000
-const REQUEST_TIMEOUT_MS = 10_000
+/** How long AWS may take, in milliseconds. */
+export interface AwsTimeouts {
+  /** To connect. */
+  readonly connectMs: number
+  /** To begin an answer, and to go on with it; the SDK tries twice more. */
+  readonly requestMs: number
+  /** For all that one question takes, the search for credentials included. */
+  readonly questionMs: number
+}
+
+export const DEFAULT_AWS_TIMEOUTS: AwsTimeouts = { connectMs: 3_000, requestMs: 10_000, questionMs: 30_000 }
+
 const MAX_ATTEMPTS = 3
 /** A region may have at most so many clusters that are looked at. */
 const MAX_CLUSTERS = 1_000
+/** A cluster has at most so many access entries, says EKS. */
+const MAX_ACCESS_ENTRIES = 3_000
 
 /** What EKS says of a cluster. */
 export interface EksCluster {
@@ -51,9 +63,11 @@ export interface EksAPI {
   listClusters(): Promise<readonly string[]>
   /** Null when the principal has none. */
   describeAccessEntry(cluster: string, principalARN: string): Promise<AccessEntry | null>
+  /** ARNs of all principals that have one. */
+  listAccessEntries(cluster: string): Promise<readonly string[]>
   /** By how much AWS's clock is ahead of ours in milliseconds, as the last answer showed. */
   readonly clockOffsetMs: number
-  /** Lets connections go. */
+  /** Lets connections go, and ends what is under way with an error. */
   close(): void
 }
 
@@ -62,27 +76,59 @@ export interface EksAPI {
  *
  * The SDK's own `AWS_ENDPOINT_URL`, `AWS_ENDPOINT_URL_EKS` and `AWS_ENDPOINT_URL_STS` name other endpoints, such as those of a VPC.
  */
-export function openEksAPI(options: AwsOptions): EksAPI {
+export function openEksAPI(options: AwsOptions, timeouts: AwsTimeouts = DEFAULT_AWS_TIMEOUTS): EksAPI {
   const { region, fips } = options
+  const closed = new AbortController()
+  const { signal } = closed
   const client = new EKSClient({
     region,
     useFipsEndpoint: fips,
-    credentials: credentialProvider(options),
+    credentials: () => provider(),
     maxAttempts: MAX_ATTEMPTS,
-    requestHandler: { connectionTimeout: CONNECTION_TIMEOUT_MS, requestTimeout: REQUEST_TIMEOUT_MS },
+    logger: SILENT,
+    requestHandler: {
+      connectionTimeout: timeouts.connectMs,
+      requestTimeout: timeouts.requestMs,
+      throwOnRequestTimeout: true,
+      socketTimeout: timeouts.requestMs,
+      logger: SILENT,
+    },
   })
+  const { requestHandler } = client.config
+  const handle: typeof requestHandler.handle = (request, sending) =>
+    requestHandler.handle(request, { ...sending, abortSignal: signal })
+  const provider = credentialProvider(options, {
+    logger: SILENT,
+    signal,
+    requestHandler: {
+      metadata: { handlerProtocol: 'http/1.1' },
+      handle,
+      updateHttpClientConfig: () => undefined,
+      httpHandlerConfigs: () => ({}),
+    },
+  })
+  const credentials = async (): Promise<AwsCredentials> => {
+    try {
+      return await client.config.credentials()
+    } catch (error) {
+      throw new AwsError(error, { permission: '', cluster: '', ...options })
+    }
+  }
   const call = async <T>(permission: string, cluster: string, send: () => Promise<T>): Promise<T> => {
+    // First, so that what goes wrong with them is not taken for the call's.
+    await credentials()
     try {
       return await send()
     } catch (error) {
       throw new AwsError(error, { permission, cluster, ...options })
     }
   }
+  const sending = { abortSignal: signal }
   return {
-    credentials: () => call('', '', () => client.config.credentials()),
+    credentials,
     describeCluster: (name) =>
       call('eks:DescribeCluster', name, async () => {
-        const { cluster } = await client.send(new DescribeClusterCommand({ name }))
+        const { cluster } = await client.send(new DescribeClusterCommand({ name }), sending)
         return toCluster(name, cluster ?? {})
       }),
     listClusters: () =>
@@ -90,7 +136,8 @@ export function openEksAPI(options: AwsOptions): EksAPI {
         const names: string[] = []
         let nextToken: string | undefined
         do {
-          const page = await client.send(new ListClustersCommand(nextToken === undefined ? {} : { nextToken }))
+          const command = new ListClustersCommand(nextToken === undefined ? {} : { nextToken })
+          const page = await client.send(command, sending)
           names.push(...(page.clusters ?? []))
           nextToken = page.nextToken
         } while (nextToken !== undefined && names.length < MAX_CLUSTERS)
@@ -99,21 +146,39 @@ export function openEksAPI(options: AwsOptions): EksAPI {
     describeAccessEntry: (clusterName, principalArn) =>
       call('eks:DescribeAccessEntry', clusterName, async () => {
         try {
-          const { accessEntry } = await client.send(new DescribeAccessEntryCommand({ clusterName, principalArn }))
+          const command = new DescribeAccessEntryCommand({ clusterName, principalArn })
+          const { accessEntry } = await client.send(command, sending)
           return { username: accessEntry?.username ?? '', groups: accessEntry?.kubernetesGroups ?? [] }
         } catch (error) {
           if (error instanceof Error && error.name === 'ResourceNotFoundException') return null
           throw error
         }
       }),
+    listAccessEntries: (clusterName) =>
+      call('eks:ListAccessEntries', clusterName, async () => {
+        const principals: string[] = []
+        let nextToken: string | undefined
+        do {
+          const command = new ListAccessEntriesCommand({ clusterName, ...(nextToken !== undefined && { nextToken }) })
+          const page = await client.send(command, sending)
+          principals.push(...(page.accessEntries ?? []))
+          nextToken = page.nextToken
+        } while (nextToken !== undefined && principals.length < MAX_ACCESS_ENTRIES)
+        return principals
+      }),
     get clockOffsetMs() {
       return client.config.systemClockOffset
     },
     close: () => {
+      closed.abort()
       client.destroy()
     },
   }
 }
+
+const nothing = (): void => undefined
+/** The SDK writes to the console when it is given nothing else. */
+const SILENT = { trace: nothing, debug: nothing, info: nothing, warn: nothing, error: nothing }
 
 function toCluster(name: string, cluster: Cluster): EksCluster {
   return {

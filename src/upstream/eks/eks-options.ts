@@ -14,6 +14,15 @@ export type AwsCredentialSource =
       readonly sessionToken: SecretText | undefined
     }
 
+/** AWS credentials as the SDK has them. */
+export interface AwsCredentials {
+  readonly accessKeyId: string
+  readonly secretAccessKey: string
+  readonly sessionToken?: string
+  /** When they end, where that is known. */
+  readonly expiration?: Date
+}
+
 /** A role that is taken on with the credentials found. */
 interface AssumedRole {
   readonly roleARN: string

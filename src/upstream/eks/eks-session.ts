@@ -1,40 +1,61 @@
 import type { ExpiringToken } from '../renewed-token.ts'
 import { AwsError } from './aws-failure.ts'
 import { makeCallerIdentityToken } from './caller-identity-token.ts'
-import { openEksAPI, type EksAPI, type EksCluster } from './eks-api.ts'
+import { type AwsTimeouts, DEFAULT_AWS_TIMEOUTS, openEksAPI, type EksAPI, type EksCluster } from './eks-api.ts'
 import type { EksOptions } from './eks-options.ts'
 
 /** AWS refuses what was signed five minutes too early, in milliseconds; a minute less, as its SDKs have it. */
 const MAX_CLOCK_OFFSET_MS = 4 * 60_000
 const MINUTE_MS = 60_000
 
-/** One cluster as AWS sees it, and who we are to it. Credentials that turn out to be bad are found anew. */
+/**
+ * One cluster as AWS sees it, and who we are to it. Credentials that turn out to be bad are found anew, and a question that
+ * takes too long is given up with all that was opened for it. Closed by the caller, which ends what is under way.
+ */
 export class EksSession {
   readonly #options: EksOptions
+  readonly #timeouts: AwsTimeouts
   #api: EksAPI
   #isStale = false
+  #closed = false
   #clusterID: string
   #clockOffsetMs = 0
 
-  constructor(options: EksOptions) {
+  constructor(options: EksOptions, timeouts: AwsTimeouts = DEFAULT_AWS_TIMEOUTS) {
     this.#options = options
-    this.#api = openEksAPI(options)
+    this.#timeouts = timeouts
+    this.#api = openEksAPI(options, timeouts)
     this.#clusterID = options.cluster
   }
 
-  /** Does something that needs credentials. */
+  /** Does something that needs credentials. @throws Error of one sentence */
   async ask<T>(question: (api: EksAPI) => Promise<T>): Promise<T> {
+    if (this.#closed) throw new Error('the connector asks AWS no more')
     if (this.#isStale) {
       this.#isStale = false
       this.#api.close()
-      this.#api = openEksAPI(this.#options)
+      this.#api = openEksAPI(this.#options, this.#timeouts)
     }
+    const api = this.#api
+    const { promise: tooLate, reject } = Promise.withResolvers<never>()
+    const timer = setTimeout(() => {
+      const { questionMs } = this.#timeouts
+      reject(
+        new Error(
+          `AWS did not answer within ${questionMs / 1_000} s in ${this.#options.region}; it is asked again later`,
+        ),
+      )
+      if (api === this.#api) this.#isStale = true
+      api.close()
+    }, this.#timeouts.questionMs).unref()
     try {
-      return await question(this.#api)
+      return await Promise.race([question(api), tooLate])
     } catch (error) {
       // The SDK remembers credentials until the end that they tell of, and some tell of none.
-      if (error instanceof AwsError && error.isAboutCredentials) this.#isStale = true
+      if (error instanceof AwsError && error.isAboutCredentials && api === this.#api) this.#isStale = true
       throw error
+    } finally {
+      clearTimeout(timer)
     }
   }
 
@@ -72,6 +93,7 @@ export class EksSession {
   }
 
   close(): void {
+    this.#closed = true
     this.#api.close()
   }
 }

@@ -10,7 +10,7 @@ import { UpstreamFailures } from '../upstream-failures.ts'
 import { DEFAULT_UPSTREAM_LIMITS, type UpstreamLimits } from '../upstream-limits.ts'
 import type { ResponseSink, UpgradeAnswer, Upstream, UpstreamExchange, UpstreamRequest } from '../upstream.ts'
 import { ClusterLookup } from './cluster-lookup.ts'
-import type { EksCluster } from './eks-api.ts'
+import { type AwsTimeouts, DEFAULT_AWS_TIMEOUTS, type EksCluster } from './eks-api.ts'
 import type { EksOptions } from './eks-options.ts'
 import { EksSession } from './eks-session.ts'
 
@@ -41,12 +41,18 @@ export class EksUpstream implements Upstream {
   #lookedUp = false
   #closed = false
 
-  private constructor(options: EksOptions, events: UpstreamEvents, limits: UpstreamLimits, now: () => number) {
+  private constructor(
+    options: EksOptions,
+    events: UpstreamEvents,
+    limits: UpstreamLimits,
+    now: () => number,
+    timeouts: AwsTimeouts,
+  ) {
     this.#events = events
     const { cluster, region } = options
     this.#limits = limits
     this.#failures = new UpstreamFailures(`of EKS cluster ${cluster} in ${region}`)
-    this.#session = new EksSession(options)
+    this.#session = new EksSession(options, timeouts)
     this.#lookup = new ClusterLookup(
       () => this.#session.describe(),
       async (found) => {
@@ -80,8 +86,9 @@ export class EksUpstream implements Upstream {
     events: UpstreamEvents,
     limits: UpstreamLimits = DEFAULT_UPSTREAM_LIMITS,
     now: () => number = Date.now,
+    timeouts: AwsTimeouts = DEFAULT_AWS_TIMEOUTS,
   ): Promise<EksUpstream> {
-    const upstream = new EksUpstream(options, events, limits, now)
+    const upstream = new EksUpstream(options, events, limits, now, timeouts)
     const waited = new AbortController()
     const { signal } = waited
     await Promise.race([

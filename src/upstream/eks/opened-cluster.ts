@@ -30,6 +30,11 @@ export class OpenedCluster {
     return this.#session.ask((api) => api.describeAccessEntry(this.options.cluster, principalARN))
   }
 
+  /** ARNs of all principals that have one. @throws Error of one sentence */
+  accessEntries(): Promise<readonly string[]> {
+    return this.#session.ask((api) => api.listAccessEntries(this.options.cluster))
+  }
+
   /** @throws Error of one sentence */
   async describe(): Promise<EksCluster> {
     return this.#session.describe()

@@ -17,8 +17,19 @@ const PARTITIONS: readonly (Partition & { readonly regions: RegExp })[] = [
   { id: 'aws', domain: 'amazonaws.com', regions: /^(?:us|eu|ap|sa|ca|me|af|il|mx)-[a-z]+-[0-9]+$/ },
 ]
 
-/** Partitions whose STS has names of its own for FIPS 140; in GovCloud and China the regional name is the only one. */
-const WITH_FIPS_STS: ReadonlySet<string> = new Set(['aws'])
+/**
+ * Regions where both EKS and STS have endpoints with FIPS 140 validated cryptography. The SDK makes up names for any region.
+ *
+ * @see AWS General Reference, "Amazon EKS endpoints and quotas" and "AWS STS endpoints and quotas"; botocore `endpoints.json`
+ */
+export const FIPS_REGIONS: readonly string[] = [
+  'us-east-1',
+  'us-east-2',
+  'us-west-1',
+  'us-west-2',
+  'us-gov-east-1',
+  'us-gov-west-1',
+]
 
 /**
  * The partition that a region belongs to; null for a text that names no region.
@@ -35,13 +46,20 @@ export function isPartitionID(text: string): boolean {
   return PARTITIONS.some(({ id }) => id === text)
 }
 
+/** Whether a cluster of the region can be reached by FIPS endpoints alone. */
+export function hasFIPS(region: string): boolean {
+  return FIPS_REGIONS.includes(region)
+}
+
 /**
  * Host name of the regional STS, which is what an EKS cluster of that region accepts tokens of.
  *
- * @throws RangeError for a text that names no region
+ * @throws RangeError for a text that names no region, and with `fips` for a region without such endpoints
  */
 export function stsHost(region: string, fips: boolean): string {
   const partition = partitionOf(region)
   if (partition === null) throw new RangeError(`${JSON.stringify(region)} is no AWS region`)
-  return `${fips && WITH_FIPS_STS.has(partition.id) ? 'sts-fips' : 'sts'}.${region}.${partition.domain}`
+  if (fips && !hasFIPS(region)) throw new RangeError(`${region} has no FIPS endpoint of STS`)
+  // In GovCloud the regional name is that of FIPS 140.
+  return `${fips && partition.id === 'aws' ? 'sts-fips' : 'sts'}.${region}.${partition.domain}`
 }

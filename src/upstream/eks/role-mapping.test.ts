@@ -92,17 +92,9 @@ test('entries with a path, which match nobody, are found', () => {
 })
 
 test('whatever the list looks like, no entry is ever lost or written differently', () => {
-  let added = 0
   fc.assert(
     fc.property(mapRolesText, (before) => {
-      let after
-      try {
-        after = addRoleMapping(before, ours)
-      } catch (error) {
-        expect(error).toBeInstanceOf(AwsAuthError)
-        return
-      }
-      added++
+      const after = addRoleMapping(before, ours)
       const entries = (parse(before) ?? []) as unknown[]
       expect(parse(after)).toEqual([...entries, ours])
       expect(isInsertion(before, after)).toBe(true)
@@ -110,5 +102,4 @@ test('whatever the list looks like, no entry is ever lost or written differently
     }),
     { numRuns: 150 },
   )
-  expect(added).toBeGreaterThan(90)
 })
