@@ -14,10 +14,7 @@ const empty = z.strictObject({})
 /** What goes on into the connector document, whose own schema is put here. */
 const ofConnector = z.unknown()
 
-const listener = z.strictObject({
-  publicURL: z.union([z.literal(''), z.url({ protocol: /^https$/ })]),
-  trustedProxies: list,
-})
+const listener = z.strictObject({ publicURL: ofConnector, trustedProxies: ofConnector })
 
 const volume = z.strictObject({
   kind: z.enum(['claim', 'existingClaim', 'emptyDir']),
@@ -37,6 +34,7 @@ const rule = z.strictObject({
 /** `values.yaml` of the chart, once an installation's own values are merged into it. */
 const valuesSchema = z
   .strictObject({
+    kind: z.enum(['Deployment', 'StatefulSet']),
     replicas: z.int().min(0).max(50),
     image: z.strictObject({
       repository: some,
@@ -140,6 +138,12 @@ const valuesSchema = z
 export function helmValuesSchema(connector: JSONSchema): JSONSchema {
   const values = z.toJSONSchema(valuesSchema, { io: 'input', target: 'draft-07' })
   const s3 = without(at(connector, 'recordings', 'store', 's3'), 'spool')
+  for (const name of ['kubernetes', 'portal']) {
+    const unsaid: JSONSchema = { type: 'string', const: '' }
+    const publicURL = at(connector, 'listen', name, 'publicURL')
+    Object.assign(at(values, name, 'publicURL'), { anyOf: [unsaid, publicURL] })
+    Object.assign(at(values, name, 'trustedProxies'), at(connector, 'listen', name, 'trustedProxies'))
+  }
   Object.assign(at(values, 'identity'), orEmpty(at(connector, 'identity'), { issuers: { maxItems: 0 } }))
   Object.assign(at(values, 'policies', 'objects'), orEmpty(at(connector, 'policyObjects'), {}))
   Object.assign(at(values, 'sockets'), at(connector, 'sockets'))

@@ -1,16 +1,17 @@
 import { once } from 'node:events'
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from 'vitest'
 import { parse } from 'yaml'
 import { kubectlOutput, runKubectl } from '../../sandbox/kubectl.ts'
-import { checkConnector } from '../../src/config/check-connector.ts'
 import { type Helm, startHelm } from '../support/helm.ts'
+import { hasUsers } from '../support/pod-process.ts'
 import { complaintsOf } from './graceful-end.ts'
-import { Release, parseManifests } from './helm/release.ts'
-import { EVERYTHING, LEAST_RIGHTS, TRIAL, leastValues } from './helm/values.ts'
+import { type HttpsBucket, startHttpsBucket } from './helm/https-bucket.ts'
+import { Release } from './helm/release.ts'
+import { LEAST_RIGHTS, TRIAL, everything } from './helm/values.ts'
 
 /*
  * The chart, rendered by helm, checked and kept by the API server, and its pod run with what the rendered manifests give
@@ -22,7 +23,6 @@ const { controlPlane } = surroundings
 const admin = { kubectl: controlPlane.kubectl, kubeconfig: controlPlane.adminKubeconfig }
 const definitions = fileURLToPath(new URL('./helm/definitions.yaml', import.meta.url))
 
-const STATED = leastValues(surroundings, { kubernetes: 8443, portal: 8444 })
 let helm: Helm
 
 beforeAll(async () => {
@@ -33,130 +33,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await kubectlOutput(admin, ['delete', '-f', definitions, '--wait=false'])
 })
-
-describe('values', () => {
-  test('that state what has to be stated are enough', async () => {
-    expect(await helm.lint(STATED)).toContain('0 chart(s) failed')
-  })
-
-  test.concurrent.each<[string, object, RegExp]>([
-    ['an unknown key', { kubernetes: { publicUrl: 'https://x' } }, /additional properties 'publicUrl' not allowed/],
-    ['no issuer', { identity: { issuers: [] } }, /identity.issuers: who may sign in/],
-    ['no address', { portal: { publicURL: '' } }, /portal.publicURL: what do people call it/],
-    ['no certificate', { tls: { existingSecret: '' } }, /tls: say existingSecret, certManager/],
-    ['no policy', { policies: { files: {} } }, /without one nobody may do anything/],
-    ['an issuer over http', issuerAt('http://sso.example.com'), /does not match pattern '\^https/],
-    ['a drain timeout beside drainSeconds', { limits: { drainTimeout: '1m' } }, /'drainTimeout' not allowed/],
-    ['a delay beside shutdownDelaySeconds', { limits: { shutdownDelay: '1m' } }, /'shutdownDelay' not allowed/],
-    [
-      'an authority for a trial',
-      { tls: { trial: true, certificateAuthority: 'ca.crt' } },
-      /has an authority of its own/,
-    ],
-    ['two replicas on one claim', { replicas: 2 }, /one connector holds the lock of a claim/],
-    ['least rights over nobody', { rights: { kind: 'least' } }, /say which users and groups/],
-    ['an Ingress that would end TLS', { ingress: { enabled: true } }, /annotations': minProperties/],
-    [
-      'rights that a socket does not fit',
-      { sockets: [{ name: 'here', upstream: { inCluster: {} }, forwardAs: 'subject' }] },
-      /here has forwardAs: subject, which rights.kind: full does not allow/,
-    ],
-    [
-      'one host for two listeners',
-      { gateway: { enabled: true, parentRefs: [{ name: 'public' }] } },
-      /tells the two listeners apart by host name/,
-    ],
-  ])('with %s are refused', async (_name, values, complaint) => {
-    await expect(helm.template({ name: 'postern', namespace: 'default' }, { ...STATED, ...values })).rejects.toThrow(
-      complaint,
-    )
-  })
-
-  test('without an in-cluster socket give the pod no token', async () => {
-    const sockets = [{ name: 'elsewhere', upstream: { kubeconfig: { path: '/kubeconfig' } } }]
-    const text = await helm.template({ name: 'a', namespace: 'b' }, { ...STATED, sockets, rights: { kind: 'none' } })
-    expect(text).toContain('automountServiceAccountToken: false\n      enableServiceLinks')
-    expect(text).not.toContain('ClusterRole')
-  })
-})
-
-test('least rights hold token reviews where service accounts may come in', async () => {
-  const serviceAccounts = [{ socket: 'in-cluster', audiences: ['postern'], prefix: 'here:' }]
-  const values = { ...STATED, ...LEAST_RIGHTS, identity: { ...STATED.identity, serviceAccounts } }
-  const manifests = parseManifests(await helm.template({ name: 'postern', namespace: 'default' }, values))
-  const role = manifests.find(({ kind }) => kind === 'ClusterRole')
-  expect(role?.rules).toContainEqual({
-    apiGroups: ['authentication.k8s.io'],
-    resources: ['tokenreviews'],
-    verbs: ['create'],
-  })
-})
-
-test('policies can be objects alone, and least rights hold what that needs', async () => {
-  const policies = { objects: { socket: 'in-cluster', namespaced: true } }
-  const text = await helm.template({ name: 'a', namespace: 'b' }, { ...STATED, ...LEAST_RIGHTS, policies })
-  expect(text).toContain('clusterposternpolicies/status')
-  expect(text).not.toContain('a-postern-policies\n  namespace')
-  const { data = {} } = parseManifests(text).find(({ kind }) => kind === 'ConfigMap') ?? {}
-  const document = parse(data['connector.yaml'] ?? '') as Record<string, unknown>
-  expect(document['policyObjects']).toEqual(policies.objects)
-  expect(document['policies']).toBeUndefined()
-})
-
-test("rules of one's own are joined by what policies that are objects need", async () => {
-  const rules = [{ verbs: ['get'], apiGroups: [''], resources: ['pods'] }]
-  const policies = { objects: { socket: 'in-cluster' } }
-  const text = await helm.template({ name: 'a', namespace: 'b' }, { ...STATED, rights: { rules }, policies })
-  const role = parseManifests(text).find(({ kind }) => kind === 'ClusterRole')
-  expect(role?.rules).toEqual([
-    ...rules,
-    { apiGroups: ['postern.dev'], resources: ['clusterposternpolicies', 'posternpolicies'], verbs: ['list', 'watch'] },
-    {
-      apiGroups: ['postern.dev'],
-      resources: ['clusterposternpolicies/status', 'posternpolicies/status'],
-      verbs: ['patch'],
-    },
-    { nonResourceURLs: ['/readyz', '/version'], verbs: ['get'] },
-  ])
-})
-
-test.each([
-  [{}, { shutdownDelay: '5s', drainTimeout: '30s' }, 40],
-  [
-    { shutdownDelaySeconds: 20, drainSeconds: 90, limits: { maxConnections: 1000 } },
-    { shutdownDelay: '20s', drainTimeout: '90s', maxConnections: 1000 },
-    115,
-  ],
-])('a pod with %j ends within the time that the kubelet gives it', async (said, limits, gracePeriodSeconds) => {
-  const { kubernetes, portal, tls, identity, policies } = STATED
-  const values = { kubernetes, portal, tls, identity, policies, ...said }
-  const manifests = parseManifests(await helm.template({ name: 'postern', namespace: 'default' }, values))
-  const { data = {} } = manifests.find(({ kind }) => kind === 'ConfigMap') ?? {}
-  const document = parse(data['connector.yaml'] ?? '') as Record<string, unknown>
-  expect(document['limits']).toEqual(limits)
-  expect(document['stateDirectory']).toBe('/var/lib/postern/state')
-  const deployment = manifests.find(({ kind }) => kind === 'Deployment')
-  expect(deployment?.spec?.template?.spec.terminationGracePeriodSeconds).toBe(gracePeriodSeconds)
-})
-
-test('a private authority is told to clients of the kubernetes listener', async () => {
-  const tls = { existingSecret: 'listeners', certificateAuthority: '/etc/postern/tls/ca.crt' }
-  const manifests = parseManifests(await helm.template({ name: 'postern', namespace: 'default' }, { ...STATED, tls }))
-  const { data = {} } = manifests.find(({ kind }) => kind === 'ConfigMap') ?? {}
-  const { listen } = parse(data['connector.yaml'] ?? '') as Record<string, Record<string, { tls: object }>>
-  expect(listen?.['kubernetes']?.tls).toMatchObject({ certificateAuthority: '/etc/postern/tls/ca.crt' })
-  expect(listen?.['portal']?.tls).toEqual({ certificate: '/etc/postern/tls/tls.crt', key: '/etc/postern/tls/tls.key' })
-})
-
-test('a trial needs no certificate', async () => {
-  const text = await helm.template({ name: 'a', namespace: 'b' }, { ...STATED, tls: { trial: true } })
-  expect(text).not.toMatch(/secret|tls:/)
-})
-
-function issuerAt(url: string): object {
-  const [issuer] = STATED.identity.issuers
-  return { identity: { issuers: [{ ...issuer, issuer: { url, audiences: ['postern'] } }] } }
-}
 
 describe('what stands in the repository', () => {
   const strict = ['apply', '--server-side', '--validate=strict', '--filename=-']
@@ -172,6 +48,29 @@ describe('what stands in the repository', () => {
     await kubectlOutput({ ...admin, input: text }, [...strict, '--dry-run=server'])
   })
 
+  test('as the command that installs the chart, and as the least values, is taken by helm and the API server', async () => {
+    const page = await readFile(new URL('../../docs/install.md', import.meta.url), 'utf8')
+    const [, command = ''] = /^(helm install [^]*?[^\\])$/m.exec(page) ?? []
+    const [, values = ''] = /```yaml\n(image:[^]*?)```/.exec(page) ?? []
+    const directory = await mkdtemp(join(surroundings.directory, 'installed-'))
+    await symlink(fileURLToPath(new URL('../../deploy', import.meta.url)), join(directory, 'deploy'))
+    await writeFile(join(directory, 'values.yaml'), values)
+    await copyFile(new URL('../../examples/helm/developers.yaml', import.meta.url), join(directory, 'developers.yaml'))
+    expect(await dryRun(command, directory)).toContain('STATUS: pending-install')
+  })
+
+  test('as the command of the example is taken by helm and the API server', async () => {
+    const directory = fileURLToPath(new URL('../../examples/helm/', import.meta.url))
+    const readme = await readFile(join(directory, 'README.md'), 'utf8')
+    const [, command = ''] = /^ *(helm install [^]*?[^\\])$/m.exec(readme) ?? []
+    expect(await dryRun(command, directory)).toContain('STATUS: pending-install')
+  })
+
+  function dryRun(command: string, directory: string): Promise<string> {
+    const home = surroundings.directory
+    return helm.shell(`${command} --dry-run=server`, { directory, home, kubeconfig: admin.kubeconfig })
+  }
+
   test('for a trial in one file is taken by the API server, its pod of the restricted profile included', async () => {
     const input = await readFile(new URL('../../deploy/connector.yaml', import.meta.url), 'utf8')
     await kubectlOutput({ ...admin, input }, strict)
@@ -186,19 +85,26 @@ describe('what stands in the repository', () => {
 /*
  * The releases are made side by side, since most of what it takes is to wait. Each ends with its own tests.
  */
-const releases = { everything: EVERYTHING, full: {}, least: LEAST_RIGHTS, trial: TRIAL }
-type ReleaseName = keyof typeof releases
+type ReleaseName = 'everything' | 'full' | 'least' | 'trial'
 const made = new Map<ReleaseName, Promise<Release>>()
+let bucket: HttpsBucket
 
 async function make(name: ReleaseName): Promise<Release> {
-  const release = await Release.render(surroundings, helm, `helm-${name}`, releases[name])
+  const values = { everything: everything(bucket.s3), full: {}, least: LEAST_RIGHTS, trial: TRIAL }
+  const kubeconfig = ['config', 'view', '--raw', '--flatten']
+  const secrets = {
+    kubeconfigs: { elsewhere: await kubectlOutput(admin, kubeconfig), 'ca.crt': bucket.certificateAuthority },
+    bucket: bucket.store.environment,
+  }
+  const release = await Release.render(surroundings, helm, `helm-${name}`, values[name], secrets)
   await release.apply()
-  if (name !== 'everything') await release.run()
+  await release.run()
   return release
 }
 
-beforeAll(() => {
-  for (const name of Object.keys(releases) as ReleaseName[]) {
+beforeAll(async () => {
+  bucket = await startHttpsBucket()
+  for (const name of ['everything', 'full', 'least', 'trial'] as const) {
     const release = make(name)
     // Whoever asks for it is told.
     release.catch(() => undefined)
@@ -216,35 +122,80 @@ async function releaseOf(name: ReleaseName): Promise<Release> {
 
 afterAll(async () => {
   for (const release of made.values()) await (await release.catch(() => null))?.remove()
+  await bucket[Symbol.asyncDispose]()
 })
 
+/*
+ * What a connector cannot see: there are no controllers for the Certificate (its Secret is written by the test), the Ingress, the
+ * TLSRoutes, the load balancer, the ServiceMonitor and the NetworkPolicy, and no provisioner for the claims. The API server
+ * checks them, and no more.
+ */
 describe('everything that the chart can make', () => {
   let release: Release
 
   beforeAll(async () => {
     release = await releaseOf('everything')
   })
-  afterAll(() => release.remove())
+  afterAll(async () => {
+    expect(await release.remove()).toBe(0)
+    expect(complaintsOf(release.log)).toEqual([])
+  })
 
   test('is taken by the API server, pods of the restricted profile included', async () => {
     expect([...new Set(release.manifests.map(({ kind }) => kind))].sort()).toEqual([
-      ...['Certificate', 'ClusterRole', 'ClusterRoleBinding', 'ConfigMap', 'Deployment', 'Ingress', 'NetworkPolicy'],
-      ...['PodDisruptionBudget', 'Service', 'ServiceAccount', 'ServiceMonitor', 'TLSRoute'],
+      ...['Certificate', 'ClusterRole', 'ClusterRoleBinding', 'ConfigMap', 'Ingress', 'NetworkPolicy'],
+      ...['PodDisruptionBudget', 'Service', 'ServiceAccount', 'ServiceMonitor', 'StatefulSet', 'TLSRoute'],
     ])
-    await expect.poll(() => release.pods()).toHaveLength(2)
+    await expect.poll(() => release.pods()).toEqual(['pod/postern-0', 'pod/postern-1'])
+    await expect
+      .poll(() => release.claims())
+      .toEqual(['audit-postern-0', 'audit-postern-1', 'state-postern-0', 'state-postern-1'])
   })
 
-  test('has a document that the connector takes', async () => {
-    const directory = await mkdtemp(join(surroundings.directory, 'document-'))
-    const { data = {} } = release.find('ConfigMap')
-    const document = (data['connector.yaml'] ?? '')
-      .replaceAll('/etc/postern/tls', join(surroundings.directory))
-      .replaceAll('/etc/postern/connector', directory)
-      .replaceAll('/etc/postern/policies/*.yaml', join(surroundings.directory, 'policies.yaml'))
-      .replaceAll('/etc/postern/kubeconfigs/elsewhere', controlPlane.adminKubeconfig)
-    await writeFile(join(directory, 'connector.yaml'), document)
-    await writeFile(join(directory, 'recordings.pub'), data['recordings.pub'] ?? '')
-    expect(await checkConnector(join(directory, 'connector.yaml'))).toEqual([])
+  test('can be upgraded, its claims included', async () => {
+    const { metadata } = release.workload
+    expect(metadata.labels?.['helm.sh/chart']).toBe('postern-0.1.0')
+    await expect(release.tryUpgrade('0.1.0', '0.2.0')).resolves.toBeUndefined()
+    await expect(release.tryUpgrade('storage: 20Gi', 'storage: 30Gi')).rejects.toThrow(
+      'Forbidden: updates to statefulset',
+    )
+  })
+
+  test('lives, is ready, and asks as the person in its own cluster', async () => {
+    expect(await release.probe('livenessProbe')).toBe(200)
+    expect(await release.readiness()).toMatch(/\[\+\]socket\/elsewhere ok\n/)
+    const { code, stderr } = await release.kubectl('ana', ['get', 'secrets', '--namespace=default'])
+    expect(code).toBe(1)
+    expect(stderr).toContain('User "ana@example.com" cannot list resource "secrets"')
+  })
+
+  test('brings what is done in a pod of another cluster to the bucket, encrypted, with what its variables and its Secrets say', async () => {
+    const exec = ['exec', 'toolbox', '--namespace=default', '--', 'echo', 'hello']
+    expect(await release.kubectl('ana', exec, 'elsewhere')).toMatchObject({ code: 0, stdout: 'hello\n' })
+    const kept = () => readdir(bucket.store.file(''), { recursive: true })
+    await expect.poll(kept).toContainEqual(expect.stringMatching(/^[0-9a-f-]{36}\/manifest\.json$/))
+    const entries = await readdir(bucket.store.file(''), { recursive: true, withFileTypes: true })
+    const files = entries.filter((entry) => entry.isFile())
+    expect(files.length).toBeGreaterThan(1)
+    for (const { parentPath, name } of files)
+      expect(await readFile(join(parentPath, name), 'utf8'), name).not.toContain('hello')
+    expect(await readFile(join(release.volumePath('audit'), 'audit.jsonl'), 'utf8')).toContain('"RequestReceived"')
+  })
+
+  test('runs as the user of the manifest, who cannot become more', { skip: !hasUsers }, async () => {
+    expect(await release.processStatus()).toMatchObject({
+      ...{ Uid: '65532\t65532\t65532\t65532', Gid: '65532\t65532\t65532\t65532', NoNewPrivs: '1' },
+      ...{ CapEff: '0000000000000000', CapPrm: '0000000000000000', CapBnd: '0000000000000000' },
+    })
+    expect((await release.processStatus())['Groups']?.trim()).toBe('65532')
+  })
+
+  test('reads its files by their group alone, and can write its own only', { skip: !hasUsers }, async () => {
+    expect(await release.groupAndMode('/etc/postern/tls/tls.key')).toEqual([65532, '440'])
+    expect(await release.groupAndMode('/var/run/secrets/kubernetes.io/serviceaccount/token')).toEqual([65532, '640'])
+    expect(await release.groupAndMode('/var/lib/postern/state')).toEqual([65532, '2775'])
+    for (const path of ['/', '/etc', '/tmp', '/etc/postern/connector', '/etc/postern/tls', '/var/lib/postern'])
+      await expect(writeFile(release.pathInPod(join(path, 'x')), ''), path).rejects.toThrow('EROFS')
   })
 })
 
@@ -290,7 +241,7 @@ describe('a release with full rights', () => {
     expect(stderr).toContain('Forbidden')
   })
 
-  test('makes nobody more than it is itself, even where the policy would', async () => {
+  test('is refused the direct ways to more than it has, even where the policy allows them', async () => {
     const bind = ['create', 'clusterrolebinding', 'helm-more', '--clusterrole=cluster-admin', '--user=ana@example.com']
     const { code, stderr } = await release.kubectl('admin', bind)
     expect(code).toBe(1)
@@ -299,6 +250,26 @@ describe('a release with full rights', () => {
     const as = await release.kubectl('admin', ['get', 'nodes', '--as=ana@example.com', '--as-group=system:masters'])
     expect(as.code).toBe(1)
     expect(as.stderr).toContain('Forbidden')
+  })
+
+  test('is cluster-admin in effect: who may have the token of a controller through it has what it has not', async () => {
+    const ofController = ['create', 'token', 'clusterrole-aggregation-controller', '--namespace=kube-system']
+    const { code, stdout: token } = await release.kubectl('admin', ofController)
+    expect(code).toBe(0)
+    const canI = async (who: string) =>
+      (await runKubectl(admin, ['auth', 'can-i', 'escalate', 'clusterroles', who])).stdout.trim()
+    expect(await canI(`--token=${token.trim()}`)).toBe('yes')
+    expect(await canI('--as=system:serviceaccount:helm-full:postern')).toBe('no')
+  })
+
+  test.each([
+    ['the token of a service account', ['create', 'token', 'default', '--namespace=default']],
+    ['a token in kube-system', ['create', 'token', 'clusterrole-aggregation-controller', '--namespace=kube-system']],
+    ['a role of any rights', ['create', 'role', 'any', '--verb=*', '--resource=*', '--namespace=default']],
+  ])('gives nobody %s whose policy does not name it', async (_name, argv) => {
+    const { code, stdout, stderr } = await release.kubectl('ana', argv)
+    expect([code, stdout]).toEqual([1, ''])
+    expect(stderr).toContain('no rule allows it')
   })
 
   test('takes a policy from its ConfigMap without a restart', async () => {

@@ -61,8 +61,9 @@ export const LEAST_RIGHTS = {
 /** A certificate of the connector's own making. */
 export const TRIAL = { tls: { existingSecret: '', trial: true } }
 
-/** Everything that the chart can make, in one release. */
-export const EVERYTHING = {
+/** Everything that the chart can make, in one release, which keeps recordings at this address. */
+export const everything = (s3: { readonly endpoint: string; readonly bucket: string; readonly region: string }) => ({
+  kind: 'StatefulSet',
   replicas: 2,
   tls: { existingSecret: '', certManager: { issuerRef: { name: 'letsencrypt', kind: 'ClusterIssuer' } } },
   sockets: [
@@ -74,17 +75,22 @@ export const EVERYTHING = {
   portal: { publicURL: 'https://postern.example.com' },
   rights: {
     kind: 'least',
-    impersonate: { users: ['*'], groups: ['payments-dev'], uids: ['*'], extra: { 'example.com/team': ['payments'] } },
+    impersonate: {
+      users: ['*'],
+      groups: ['payments-dev', 'everyone'],
+      uids: ['*'],
+      extra: { 'example.com/team': ['payments'] },
+    },
   },
   recordings: {
-    s3: { bucket: 'recordings', region: 'eu-central-1', maxSpoolSize: '5GiB' },
+    s3: { ...s3, forcePathStyle: true, maxSpoolSize: '5GiB' },
     publicKey:
       '-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VuAyEAzuSrbNTuu8GpKxTwJ0KMO9LwN6TPTq9gz8D4IGrDfnU=\n-----END PUBLIC KEY-----\n',
     retention: { maxAge: '365d' },
     maskInput: ['token=\\S+'],
     volume: { kind: 'emptyDir', size: '5Gi' },
   },
-  state: { volume: { kind: 'emptyDir', size: '1Gi' } },
+  audit: { trail: 'directory', requestReceived: true, volume: { size: '20Gi', storageClass: 'fast' } },
   limits: { maxConnections: 1000 },
   logLevel: 'debug',
   serviceAccount: { annotations: { 'eks.amazonaws.com/role-arn': 'arn:aws:iam::111122223333:role/postern' } },
@@ -136,4 +142,4 @@ export const EVERYTHING = {
   envFrom: [{ secretRef: { name: 'bucket', optional: true } }],
   volumes: [{ name: 'kubeconfigs', secret: { secretName: 'kubeconfigs' } }],
   volumeMounts: [{ name: 'kubeconfigs', mountPath: '/etc/postern/kubeconfigs', readOnly: true }],
-}
+})

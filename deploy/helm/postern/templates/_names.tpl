@@ -36,7 +36,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 
 {{- define "postern.tlsSecret" -}}
 {{- if .Values.tls.existingSecret }}{{ .Values.tls.existingSecret }}
-{{- else if .Values.tls.certManager }}{{ include "postern.name" . }}-tls
+{{- else if .Values.tls.certManager }}{{ .Values.tls.certManager.secretName | default (printf "%s-tls" (include "postern.name" .)) }}
 {{- else }}{{ fail "tls: say existingSecret, certManager with an issuerRef, or for a trial of it trial: true" }}
 {{- end }}
 {{- end }}
@@ -52,6 +52,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- define "postern.host" -}}
 {{ regexReplaceAll ":[0-9]+$" (urlParse .).host "" }}
+{{- end }}
+
+{{/* Not empty for an address, as it stands in a URL. */}}
+{{- define "postern.isAddress" -}}
+{{- if regexMatch "^([0-9]+(\\.[0-9]+){3}|\\[.+\\])$" . }}true{{- end }}
 {{- end }}
 
 {{- define "postern.usesServiceAccountToken" -}}

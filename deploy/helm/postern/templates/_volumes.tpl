@@ -13,17 +13,29 @@
 {{- end }}
 {{- end }}
 
+{{/* The pod's volume for one of these names; empty where the StatefulSet makes a claim for each pod. */}}
 {{- define "postern.keptVolume" -}}
 {{- $name := index . 0 }}{{- $root := index . 1 }}
 {{- $volume := (index $root.Values $name).volume }}
-name: {{ $name }}
 {{- if eq $volume.kind "emptyDir" }}
+name: {{ $name }}
 emptyDir: { sizeLimit: {{ $volume.size }} }
 {{- else if eq $volume.kind "existingClaim" }}
+name: {{ $name }}
 persistentVolumeClaim:
   claimName: {{ required (printf "%s.volume.existingClaim: which one?" $name) $volume.existingClaim }}
-{{- else }}
+{{- else if eq $root.Values.kind "Deployment" }}
+name: {{ $name }}
 persistentVolumeClaim:
   claimName: {{ include "postern.name" $root }}-{{ $name }}
 {{- end }}
+{{- end }}
+
+{{- define "postern.claimSpec" -}}
+accessModes: [ReadWriteOnce]
+{{- with .storageClass }}
+storageClassName: {{ . }}
+{{- end }}
+resources:
+  requests: { storage: {{ .size }} }
 {{- end }}
