@@ -143,7 +143,7 @@ async function compare(cycles: number): Promise<void> {
 
   const server = `https://127.0.0.1:${port}`
   const endpoint = await loadStaticServer({
-    server,
+    server: { value: server },
     certificateAuthority: { value: authority.certificate },
     token: { value: TOKEN },
   })

@@ -72,7 +72,7 @@ export function addConnectorCommands(connector: Command, act: Act): void {
   withExamples(
     connector
       .command('status')
-      .description('print how the service is: what systemd says, and whether the connector is ready')
+      .description('print whether the connector is ready, and what systemd says of the service where there is one')
       .addOption(opsOption())
       .addOption(outputOption()),
     'postern connector status',

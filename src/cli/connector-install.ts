@@ -1,16 +1,18 @@
 import { mkdir, readFile, realpath } from 'node:fs/promises'
-import { basename, dirname, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { replaceFile } from '../client/atomic-file.ts'
 import { ClientError } from '../client/client-error.ts'
-import { checkConnector } from '../config/check-connector.ts'
+import { inspectConnector } from '../config/check-connector.ts'
 import type { ConnectorConfig } from '../config/connector-config.ts'
 import { loadConnectorConfig } from '../config/load-connector-config.ts'
-import { DocumentError, type Mistake } from '../document/document.ts'
+import type { Surroundings } from '../config/surroundings.ts'
+import { DocumentError, type Mistake, renderMistake } from '../document/document.ts'
+import { readEnvironmentFile } from './environment-file.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
 import { Systemd, exists } from './systemd.ts'
-import { SYSUSERS, UNIT, USER, type UnitOptions, renderUnit } from './systemd-unit.ts'
-import { printLine } from './terminal.ts'
+import { SYSUSERS, UNIT, USER, type UnitOptions, renderUnit, whyHidden } from './systemd-unit.ts'
+import { printLine, printNotice } from './terminal.ts'
 
 export interface ConnectorInstallFlags {
   readonly config: string
@@ -26,32 +28,49 @@ export const SYSUSERS_FILE = '/etc/sysusers.d/postern.conf'
 const STATE_DIRECTORY = '/var/lib/postern'
 /** Ports below are kept for processes that may have them. */
 const FIRST_FREE_PORT = 1024
-/** What a unit with ProtectHome does not see. */
-const HIDDEN = ['/home/', '/root/', '/run/user/']
+/** What systemd gives to a service without a word about it, as far as programs look for it. */
+const OWN_VARIABLES = {
+  HOME: STATE_DIRECTORY,
+  LANG: 'C.UTF-8',
+  PATH: '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
+  STATE_DIRECTORY,
+}
 
 /**
  * Makes a connector a service of this machine: a user, a unit, both only where they are not so already, and starts it.
  *
- * @throws DocumentError when the connector could not start with its document; ClientError when there is no systemd.
+ * @throws DocumentError when the service could not start with its document; ClientError when there is no systemd.
  */
 export async function runConnectorInstall(flags: ConnectorInstallFlags): Promise<ExitCode> {
+  const systemd = flags.dryRun ? null : await Systemd.open(flags.root)
   const config = resolve(flags.config)
-  const mistakes = await checkConnector(config)
-  if (mistakes.length > 0) throw new DocumentError(mistakes)
-  const options = await unitOptions(config, await loadConnectorConfig(config))
+  const inSystem = await pathsIn(flags.root)
+  const command = await commandOf(config, inSystem)
+  const environmentFile = join(dirname(config), 'environment')
+  const environment = { ...OWN_VARIABLES, ...(await readEnvironmentFile(environmentFile)) }
+  const document = await readDocument(config, environmentFile, {
+    home: STATE_DIRECTORY,
+    environment,
+    nowMs: Date.now(),
+    whyHidden: (path) => whyHidden(inSystem(path)),
+  })
+  const options = unitOptions(document, {
+    command,
+    config: inSystem(config),
+    environmentFile: inSystem(environmentFile),
+  })
   const unit = renderUnit(options)
-  if (flags.dryRun) {
+  if (systemd === null) {
     printLine(`# ${SYSUSERS_FILE}`)
     for (const line of SYSUSERS.trimEnd().split('\n')) printLine(line)
     printLine(`\n# ${UNIT_FILE}`.trim())
     for (const line of unit.trimEnd().split('\n')) printLine(line)
     return EXIT.ok
   }
-  const systemd = await Systemd.open(flags.root)
   const newUser = await put(systemd, SYSUSERS_FILE, SYSUSERS)
   if (newUser) await systemd.makeUsers(basename(SYSUSERS_FILE))
   for (const directory of options.writable) await make(systemd, directory)
-  if (systemd.live) await checkAsUser(systemd, options)
+  if (systemd.live) await checkAsUser(systemd, options, environment)
   else printLine(`The files that the document names, keys too, have to be readable for the user ${USER}`)
   const newUnit = await put(systemd, UNIT_FILE, unit)
   if (systemd.live && newUnit) await systemd.control('daemon-reload')
@@ -65,7 +84,39 @@ export async function runConnectorInstall(flags: ConnectorInstallFlags): Promise
   return EXIT.ok
 }
 
-async function unitOptions(config: string, document: ConnectorConfig): Promise<UnitOptions> {
+/** What a path of this machine is in the system whose tree is in `root`. */
+async function pathsIn(root: string): Promise<(path: string) => string> {
+  const trees = [resolve(root), await realpath(root).catch(() => resolve(root))].filter((tree) => tree !== '/')
+  return (path) => {
+    const tree = trees.find((one) => path.startsWith(`${one}/`))
+    return tree === undefined ? path : path.slice(tree.length)
+  }
+}
+
+/**
+ * The document as the service reads it.
+ *
+ * @throws DocumentError
+ */
+async function readDocument(
+  config: string,
+  environmentFile: string,
+  surroundings: Surroundings,
+): Promise<ConnectorConfig> {
+  const { mistakes, warnings } = await inspectConnector(config, surroundings)
+  for (const warning of warnings) printNotice(`warning: ${renderMistake(warning)}`)
+  if (mistakes.some(({ path }) => path.endsWith('.env')))
+    printNotice(`The service has no variables but those in ${environmentFile}: NAME=VALUE, one a line, mode 0600`)
+  if (mistakes.length > 0) throw new DocumentError(mistakes)
+  return loadConnectorConfig(config, surroundings)
+}
+
+/**
+ * Node.js, and the file that is the command.
+ *
+ * @throws ClientError when the service would not see one of them, or the document.
+ */
+async function commandOf(config: string, inSystem: (path: string) => string): Promise<UnitOptions['command']> {
   const main = await realpath(
     fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? 'main.ts' : 'main.js', import.meta.url)),
   )
@@ -74,18 +125,26 @@ async function unitOptions(config: string, document: ConnectorConfig): Promise<U
     ['Node.js', node],
     ['postern', main],
     ['the document', config],
+    ['the document', await realpath(config).catch(() => config)],
   ] as const) {
-    if (HIDDEN.some((directory) => path.startsWith(directory)))
+    const why = whyHidden(inSystem(path))
+    if (why !== '')
       throw new ClientError(
         'BadArgument',
-        `${what} is ${path}, in a home directory, which a service does not see; put it elsewhere, such as /usr/local or /etc/postern`,
+        `${what} is ${path}, ${why}; put it elsewhere, such as /usr/local or /etc/postern`,
       )
   }
+  return [node, main]
+}
+
+function unitOptions(
+  document: ConnectorConfig,
+  places: Pick<UnitOptions, 'command' | 'config' | 'environmentFile'>,
+): UnitOptions {
   const { listen, limits } = document
   const ports = [listen.kubernetes, listen.portal, listen.ops].map(({ address }) => address.port)
   return {
-    command: [node, main],
-    config,
+    ...places,
     endMs: limits.shutdownDelayMs + limits.drainTimeoutMs,
     writable: writtenDirectories(document).filter((path) => !`${path}/`.startsWith(`${STATE_DIRECTORY}/`)),
     privilegedPort: ports.some((port) => port > 0 && port < FIRST_FREE_PORT),
@@ -106,9 +165,15 @@ function writtenDirectories({ audit, recordings, loginsDirectory }: ConnectorCon
  *
  * @throws DocumentError
  */
-async function checkAsUser(systemd: Systemd, { command, config }: UnitOptions): Promise<void> {
+async function checkAsUser(
+  systemd: Systemd,
+  { command, config }: UnitOptions,
+  environment: Readonly<Record<string, string>>,
+): Promise<void> {
   const argv = [...command, 'connector', 'check', '--config', config, '--output', 'json']
-  const { mistakes } = JSON.parse(await systemd.outputAs(USER, argv)) as { readonly mistakes: readonly Mistake[] }
+  const { mistakes } = JSON.parse(await systemd.outputAs(USER, argv, environment)) as {
+    readonly mistakes: readonly Mistake[]
+  }
   if (mistakes.length === 0) return
   printLine(
     `The user ${USER} cannot use this document; where it cannot read a file: chgrp ${USER} FILE; chmod 0640 FILE`,

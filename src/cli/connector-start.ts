@@ -19,6 +19,11 @@ const STDERR = 2
 /** Runs a connector until SIGINT or SIGTERM, then ends gracefully; a second signal ends at once. Logs JSON lines to stderr. */
 export async function runConnectorStart({ config: path, logLevel }: ConnectorStartFlags): Promise<ExitCode> {
   const log = pino({ level: logLevel, base: null, timestamp: stdTimeFunctions.isoTime }, destination(STDERR))
+  // The trail goes there, where the document says so: without it nothing may happen any more.
+  process.stdout.on('error', (error: Error) => {
+    log.fatal({ error: error.message }, 'stdout.failed')
+    process.exit(EXIT.failure)
+  })
   const signal = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
   try {
     const app = await createApp(await loadConnectorConfig(path), { log })

@@ -1,4 +1,3 @@
-import { ClientError } from '../client/client-error.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
 import type { OutputFlags } from './flags.ts'
 import { Systemd } from './systemd.ts'
@@ -26,25 +25,28 @@ const PROPERTIES = {
 } as const
 
 /**
- * Prints how the service is: what systemd says, and what the connector itself says of its readiness.
+ * Prints how the connector is: what it says of its readiness, and what systemd says of the service, where there is one.
  *
- * @throws ClientError when there is no systemd, or no such service.
+ * @throws ClientError when systemd cannot say.
  */
 export async function runConnectorStatus({ ops, output }: ConnectorStatusFlags): Promise<ExitCode> {
-  const systemd = await Systemd.open('/')
+  const service = (await Systemd.runsHere()) ? await askSystemd(await Systemd.open('/')) : null
+  const { ready, checks, problem } = await readiness(ops)
+  if (output === 'json') {
+    printJSON({ service, ready, checks, problem })
+  } else {
+    for (const [name, value] of Object.entries(service ?? {})) printLine(`${name}:`.padEnd(10) + value)
+    printLine('ready:'.padEnd(10) + (ready ? 'yes' : 'no'))
+    for (const line of [...checks, problem].filter((each) => each !== '')) printLine(`  ${line}`)
+  }
+  return ready && (service === null || service['active'] === 'active') ? EXIT.ok : EXIT.failure
+}
+
+/** Null when it knows no such service, as where something else runs the connector. */
+async function askSystemd(systemd: Systemd): Promise<Readonly<Record<string, string>> | null> {
   const shown = await systemd.control('show', UNIT, `--property=${Object.keys(PROPERTIES).join(',')}`)
   const service = parseProperties(shown)
-  if (service['loaded'] !== 'loaded')
-    throw new ClientError('Unexpected', `${UNIT} is not installed; run: postern connector install --config FILE`)
-  const { ready, checks } = await readiness(ops)
-  if (output === 'json') {
-    printJSON({ ...service, ready, checks })
-  } else {
-    for (const [name, value] of Object.entries(service)) printLine(`${name}:`.padEnd(10) + value)
-    printLine('ready:'.padEnd(10) + (ready ? 'yes' : 'no'))
-    for (const check of checks) printLine(`  ${check}`)
-  }
-  return service['active'] === 'active' && ready ? EXIT.ok : EXIT.failure
+  return service['loaded'] === 'not-found' ? null : service
 }
 
 /** Lines `Name=value` by our own names. */
@@ -58,15 +60,29 @@ export function parseProperties(text: string): Readonly<Record<string, string>> 
   return Object.fromEntries(Object.entries(PROPERTIES).map(([property, name]) => [name, found.get(property) ?? '']))
 }
 
-async function readiness(ops: string): Promise<{ readonly ready: boolean; readonly checks: readonly string[] }> {
+interface Readiness {
+  readonly ready: boolean
+  readonly checks: readonly string[]
+  /** Why the connector could not be asked; empty when it could. */
+  readonly problem: string
+}
+
+async function readiness(ops: string): Promise<Readiness> {
+  const unknown = (what: string): Readiness => ({
+    ready: false,
+    checks: [],
+    problem: `${what}; name the ops listener with --ops`,
+  })
   try {
     const response = await fetch(`${ops}/readyz?verbose`, {
       redirect: 'error',
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     })
     const text = (await response.text()).slice(0, MAX_READINESS_CHARACTERS)
-    return { ready: response.ok, checks: text.split('\n').filter((line) => /^\[[+-]\]/.test(line)) }
+    const checks = text.split('\n').filter((line) => /^\[[+-]\]/.test(line))
+    if (checks.length === 0) return unknown(`${ops} answers ${response.status}, and no connector`)
+    return { ready: response.ok, checks, problem: '' }
   } catch {
-    return { ready: false, checks: [`nothing answers at ${ops}; name the ops listener with --ops`] }
+    return unknown(`nothing answers at ${ops}`)
   }
 }

@@ -9,6 +9,8 @@ export const EXIT = {
   altered: 65,
   /** Something is wrong with a document (EX_CONFIG). */
   configuration: 78,
+  /** Nobody reads what it prints any more: as a shell tells of SIGPIPE, 128 + 13. */
+  brokenPipe: 141,
 } as const
 
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]

@@ -7,7 +7,7 @@ process.exitCode = await main(process.argv.slice(2))
 
 /**
  * Runs one command and gives back the exit code. `client token` runs before every kubectl call, so it has a lane of its
- * own that loads three small files; all else goes through the command tree.
+ * own that loads a few small files; all else goes through the command tree.
  */
 async function main(args: readonly string[]): Promise<number> {
   if (isOlder(process.versions.node.split('.').map(Number), MINIMUM_NODE)) {
@@ -19,6 +19,8 @@ async function main(args: readonly string[]): Promise<number> {
     const exitCode = await runTokenLane(args.slice(2))
     if (exitCode !== null) return exitCode
   }
+  const { endWithReaders } = await import('./broken-output.ts')
+  endWithReaders()
   const { runProgram } = await import('./program.ts')
   return runProgram(args)
 }

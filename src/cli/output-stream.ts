@@ -4,19 +4,9 @@ import { randomBytes } from 'node:crypto'
 
 type Piece = string | Uint8Array
 
-/** Writes pieces to stdout, no faster than they are read there. Ends early, and quietly, when nobody reads any more. */
+/** Writes pieces to stdout, no faster than they are read there. */
 export async function writeToStdout(pieces: AsyncIterable<Piece>): Promise<void> {
-  const { stdout } = process
-  const onError = (): void => undefined
-  stdout.on('error', onError)
-  try {
-    for await (const piece of pieces) {
-      if (!stdout.write(piece)) await Promise.race([once(stdout, 'drain'), once(stdout, 'close')]).catch(onError)
-      if (!stdout.writable) return
-    }
-  } finally {
-    stdout.off('error', onError)
-  }
+  for await (const piece of pieces) if (!process.stdout.write(piece)) await once(process.stdout, 'drain')
 }
 
 /** Writes pieces to a file that only its owner may read, whole or not at all. */

@@ -1,5 +1,7 @@
 import { isIP } from 'node:net'
 import { ClientError } from '../client/client-error.ts'
+import { instant } from '../policy/conditions.ts'
+import { exampleSocket } from '../policy/example-socket.ts'
 import type { Caller } from '../policy/explain.ts'
 import type { PolicySource } from './policy-source.ts'
 
@@ -27,9 +29,9 @@ export function toCaller(flags: CallerFlags, source: PolicySource): Caller {
 }
 
 function toMoment(text: string | undefined): number {
-  const atMs = text === undefined ? Date.now() : Date.parse(text)
-  if (Number.isNaN(atMs)) throw mistake(`--at ${String(text)} is no time; write it as 2026-07-01T08:00:00Z`)
-  return atMs
+  if (text === undefined) return Date.now()
+  if (!instant.safeParse(text).success) throw mistake(`--at ${text} is no time; write it as 2026-07-01T08:00:00Z`)
+  return Date.parse(text)
 }
 
 function toExtra(pairs: readonly string[]): Readonly<Record<string, readonly string[]>> {
@@ -47,9 +49,8 @@ function toExtra(pairs: readonly string[]): Readonly<Record<string, readonly str
 function usualSocket({ set, sockets, defaultSocket }: PolicySource): string {
   if (defaultSocket !== '') return defaultSocket
   const named = sockets ?? [...new Set(set.policies.flatMap((policy) => policy.sockets ?? []))]
-  const [first = 'any', ...more] = named
-  if (more.length > 0) throw mistake(`say which socket with --socket: ${named.join(', ')}`)
-  return first.replaceAll('*', '')
+  if (named.length > 1) throw mistake(`say which socket with --socket: ${named.join(', ')}`)
+  return exampleSocket(named)
 }
 
 function mistake(sentence: string): ClientError {

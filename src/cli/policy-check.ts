@@ -7,8 +7,7 @@ import { readServedResources } from '../policy/served-resources.ts'
 import type { ServedResources } from '../policy/served-resources.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
 import { renderGitHub, renderSarif, renderText, type Report } from './policy-report.ts'
-import { requirePolicies } from './policy-test.ts'
-import { readPolicies, type PolicySource, type PolicySourceFlags } from './policy-source.ts'
+import { readPolicies, requirePolicies, type PolicySource, type PolicySourceFlags } from './policy-source.ts'
 import { printJSON, printLine } from './terminal.ts'
 
 export interface PolicyCheckFlags extends PolicySourceFlags {

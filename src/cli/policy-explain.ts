@@ -1,4 +1,5 @@
 import { ClientError } from '../client/client-error.ts'
+import { requestInfoToAuthorize } from '../kube/session-kind.ts'
 import { StatusError } from '../kube/status.ts'
 import { askedRequest } from '../policy/asked-request.ts'
 import type { AskedRequest } from '../policy/asked-request.ts'
@@ -16,7 +17,7 @@ import { EXIT, type ExitCode } from './exit-code.ts'
 import type { OutputFlags } from './flags.ts'
 import { answerLines } from './line-answers.ts'
 import { toCaller, type CallerFlags } from './policy-caller.ts'
-import { readPolicies, type PolicySourceFlags } from './policy-source.ts'
+import { readPolicies, requirePolicies, type PolicySourceFlags } from './policy-source.ts'
 import { printJSON, printLine } from './terminal.ts'
 
 export interface PolicyExplainFlags extends PolicySourceFlags, CallerFlags, OutputFlags {
@@ -29,6 +30,7 @@ export async function runPolicyExplain(words: readonly string[], flags: PolicyEx
   if ((flags.requests === undefined) === (words.length === 0)) {
     throw new ClientError('BadArgument', 'name either a request, such as get pods/web -n prod, or --requests FILE')
   }
+  requirePolicies([], flags)
   const source = await readPolicies(flags.policy, flags.config)
   const caller = toCaller(flags, source)
   const authorizer = cached(createAuthorizer(source.set))
@@ -41,7 +43,7 @@ export async function runPolicyExplain(words: readonly string[], flags: PolicyEx
   const explained = explainRequest(authorizer, caller, asked)
   if (flags.output === 'json') printJSON(explanation(explained))
   else {
-    const besides = asked.also.map((requestInfo) => explainRequest(authorizer, caller, { requestInfo, headers: [] }))
+    const besides = asked.also.map((requestInfo) => explainRequest(authorizer, caller, { ...asked, requestInfo }))
     print(explained, besides)
   }
   return EXIT.ok
@@ -68,7 +70,10 @@ function print({ requestInfo, decision, additional, lacking }: Explained, beside
   for (const { rule, location, missing } of decision.nearest) {
     printLine(`nearest:  ${rule} (${location}) lacks ${missing.join(' and ')}`)
   }
-  const missing = decision.effect === 'no-opinion' ? missingRule((lacking ?? { requestInfo }).requestInfo) : ''
+  const missing =
+    decision.effect === 'no-opinion'
+      ? missingRule(requestInfoToAuthorize((lacking ?? { requestInfo }).requestInfo))
+      : ''
   if (missing !== '') printLine(`missing:  ${missing}`)
   for (const check of additional) printLine(`needs:    ${describeCheck(check)}`)
   for (const check of besides) printLine(`besides:  kubectl asks ${describeCheck(check)}`)

@@ -3,8 +3,7 @@ import { join } from 'node:path'
 import { replaceFile } from '../client/atomic-file.ts'
 import { exportCasbin } from '../policy/casbin-export.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
-import { readPolicies, type PolicySourceFlags } from './policy-source.ts'
-import { requirePolicies } from './policy-test.ts'
+import { readPolicies, requirePolicies, type PolicySourceFlags } from './policy-source.ts'
 import { printLine } from './terminal.ts'
 
 export interface PolicyExportFlags extends PolicySourceFlags {

@@ -4,6 +4,7 @@ import { inspectConnectorConfig } from '../config/load-connector-config.ts'
 import { loadPolicyFiles, policyFilePattern } from '../config/policy-files.ts'
 import type { PolicyFilePattern } from '../config/policy-files.ts'
 import { anchorPath, ownSurroundings } from '../config/surroundings.ts'
+import { ClientError } from '../client/client-error.ts'
 import { DocumentError } from '../document/document.ts'
 import type { ForwardAs } from '../kube/impersonation.ts'
 import { policyManifestReader } from '../policy/policy-manifests.ts'
@@ -58,4 +59,11 @@ async function patternOf(path: string): Promise<PolicyFilePattern> {
   const entry = await stat(path).catch(() => null)
   const pattern = entry?.isDirectory() === true ? join(path, '*.{yaml,yml}') : path
   return policyFilePattern(anchorPath(pattern, process.cwd(), ownSurroundings().home))
+}
+
+/** @throws ClientError `BadArgument` when no policies are named at all. */
+export function requirePolicies(files: readonly string[], { policy, config }: PolicySourceFlags): void {
+  if (files.length === 0 && policy.length === 0 && config === undefined) {
+    throw new ClientError('BadArgument', 'name the policies: with --policy FILE, or --config FILE')
+  }
 }

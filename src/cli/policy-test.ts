@@ -1,9 +1,8 @@
 import { runPolicyTests } from '../policy/policy-tests.ts'
 import { EXIT, type ExitCode } from './exit-code.ts'
 import type { OutputFlags } from './flags.ts'
-import { readPolicies, type PolicySourceFlags } from './policy-source.ts'
+import { readPolicies, requirePolicies, type PolicySourceFlags } from './policy-source.ts'
 import { printJSON, printLine } from './terminal.ts'
-import { ClientError } from '../client/client-error.ts'
 
 export interface PolicyTestFlags extends PolicySourceFlags, OutputFlags {}
 
@@ -30,11 +29,4 @@ export async function runPolicyTest(files: readonly string[], flags: PolicyTestF
       )
   }
   return failed.length > 0 || results.length === 0 ? EXIT.failure : EXIT.ok
-}
-
-/** @throws ClientError `BadArgument` when no policies are named at all. */
-export function requirePolicies(files: readonly string[], { policy, config }: PolicySourceFlags): void {
-  if (files.length === 0 && policy.length === 0 && config === undefined) {
-    throw new ClientError('BadArgument', 'name the policies: FILE…, or --config FILE')
-  }
 }

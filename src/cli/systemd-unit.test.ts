@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { parseProperties } from './connector-status.ts'
-import { type UnitOptions, renderUnit } from './systemd-unit.ts'
+import { type UnitOptions, renderUnit, whyHidden } from './systemd-unit.ts'
 
 const usual: UnitOptions = {
   command: ['/usr/bin/node', '/usr/lib/node_modules/postern/dist/cli/main.js'],
   config: '/etc/postern/connector.yaml',
+  environmentFile: '/etc/postern/environment',
   endMs: 10_000,
   writable: [],
   privilegedPort: false,
@@ -27,7 +28,7 @@ describe('the unit', () => {
   })
 
   it('leaves the connector the time that its document says', () => {
-    expect(renderUnit({ ...usual, endMs: 90_500 })).toContain('\nTimeoutStopSec=106s\n')
+    expect(renderUnit({ ...usual, endMs: 90_500 })).toContain('\nTimeoutStopSec=121s\n')
   })
 
   it('has one capability for a port that needs it', () => {
@@ -43,6 +44,23 @@ describe('the unit', () => {
     expect(renderUnit({ ...usual, writable: [path] })).toContain(`\nReadWritePaths=${written}\n`)
     expect(renderUnit({ ...usual, config: path })).toContain(`--config ${argument}\n`)
   })
+})
+
+it.each([
+  ['/data/100%', '/data/100%%'],
+  ['/data/[a]*?', '/data/\\[a]\\*\\?'],
+  ['/data/with space', '/data/with space'],
+])('has its variables from %s where there is such a file', (environmentFile, written) => {
+  expect(renderUnit({ ...usual, environmentFile })).toContain(`\nEnvironmentFile=-${written}\n`)
+})
+
+it('does not see homes and what is temporary, and says by which setting', () => {
+  const unit = renderUnit(usual)
+  for (const path of ['/home/ana/kubeconfig', '/root/.kube/config', '/run/user/0/a', '/tmp', '/tmp/a', '/var/tmp/a']) {
+    const [, setting = ''] = /\((\w+=yes) in its unit\)$/.exec(whyHidden(path)) ?? []
+    expect(unit).toContain(`\n${setting}\n`)
+  }
+  for (const path of ['/etc/postern', '/homes/a', '/srv/tmp/a', '/tmpfiles']) expect(whyHidden(path)).toBe('')
 })
 
 it('properties of a service are read by name', () => {

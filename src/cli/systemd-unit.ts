@@ -4,6 +4,8 @@ export interface UnitOptions {
   readonly command: readonly [node: string, main: string]
   /** The connector document. */
   readonly config: string
+  /** Variables that it has besides those of systemd, where there is such a file. */
+  readonly environmentFile: string
   /** How long the connector serves on after it was told to stop, in milliseconds: shutdown delay and drain timeout. */
   readonly endMs: number
   /** Directories outside of `/var/lib/postern` that it writes to. */
@@ -16,8 +18,23 @@ export interface UnitOptions {
 export const UNIT = 'postern.service'
 export const USER = 'postern'
 
-/** Some time for what ends after the drain: the trail, the recordings. */
-const END_SECONDS = 15
+/** Directories whose files the service does not see, as {@link renderUnit} has it. */
+const HIDDEN = {
+  '/home': 'ProtectHome',
+  '/root': 'ProtectHome',
+  '/run/user': 'ProtectHome',
+  '/tmp': 'PrivateTmp',
+  '/var/tmp': 'PrivateTmp',
+} as const
+
+/** Why the service does not see a file at an absolute path, as one phrase; empty when it does. */
+export function whyHidden(path: string): string {
+  const found = Object.entries(HIDDEN).find(([directory]) => `${path}/`.startsWith(`${directory}/`))
+  return found === undefined ? '' : `in ${found[0]}, which the service does not see (${found[1]}=yes in its unit)`
+}
+
+/** Time for what ends after the drain: the trail, and recordings that are still on their way to a bucket. */
+const END_SECONDS = 30
 /** Two for each connection of the default limit, its own and its upstream's. */
 const OPEN_FILES = 65_536
 
@@ -30,7 +47,7 @@ export const SYSUSERS = `u ${USER} - "Postern connector" /var/lib/postern /usr/s
  * @see systemd.exec(5), systemd.service(5). MemoryDenyWriteExecute is left out, since a just-in-time compiler needs the
  * opposite, and PrivateUsers, which fails where user namespaces are switched off.
  */
-export function renderUnit({ command, config, endMs, writable, privilegedPort }: UnitOptions): string {
+export function renderUnit({ command, config, environmentFile, endMs, writable, privilegedPort }: UnitOptions): string {
   const postern = command.map(quotedArgument).join(' ')
   const document = quotedArgument(config)
   const capability = privilegedPort ? 'CAP_NET_BIND_SERVICE' : ''
@@ -46,6 +63,7 @@ StartLimitBurst=10
 Type=exec
 ExecStartPre=${postern} connector check --config ${document}
 ExecStart=${postern} connector start --config ${document}
+EnvironmentFile=-${pattern(environmentFile)}
 User=${USER}
 Group=${USER}
 UMask=0077
@@ -91,6 +109,11 @@ WantedBy=multi-user.target
 function quoted(word: string): string {
   const escaped = word.replaceAll('%', '%%')
   return /^[\w@%:=.,+/$-]+$/.test(escaped) ? escaped : `"${escaped.replaceAll(/["\\]/g, '\\$&')}"`
+}
+
+/** A path where unit files have patterns for paths, which end with their line. */
+function pattern(path: string): string {
+  return path.replaceAll('%', '%%').replaceAll(/[*?[\\]/g, '\\$&')
 }
 
 /** A word of a command line, in which `$` begins a variable too. */

@@ -6,6 +6,8 @@ import { ClientError } from '../client/client-error.ts'
 
 const TIMEOUT_MS = 120_000
 
+type Variables = Readonly<Record<string, string | undefined>>
+
 /** systemd, of this machine or of a directory tree that is to become one. */
 export class Systemd {
   readonly #root: string
@@ -21,9 +23,14 @@ export class Systemd {
   static async open(root: string): Promise<Systemd> {
     if (process.platform !== 'linux') throw noSystemd(`this is ${process.platform}`)
     const systemd = new Systemd(root)
-    if (systemd.live && !(await exists('/run/systemd/system')))
+    if (systemd.live && !(await Systemd.runsHere()))
       throw noSystemd('systemd does not run this machine, as in most containers')
     return systemd
+  }
+
+  /** Whether systemd runs this machine. @see sd_booted(3) */
+  static runsHere(): Promise<boolean> {
+    return exists('/run/systemd/system')
   }
 
   /** Whether there is something to start and stop. */
@@ -51,14 +58,14 @@ export class Systemd {
   }
 
   /**
-   * What a command prints as another user of this machine, whatever its exit code.
+   * What a command prints as another user of this machine, with these variables and no others, whatever its exit code.
    *
    * @throws ClientError when it prints nothing, with what it says instead.
    */
-  async outputAs(user: string, argv: readonly string[]): Promise<string> {
+  async outputAs(user: string, argv: readonly string[], environment: Variables): Promise<string> {
     const command = ['-u', user, '--', ...argv]
     try {
-      return await this.#run('runuser', command)
+      return await this.#run('runuser', command, environment)
     } catch (error) {
       const { stdout } = (error as { readonly cause?: { readonly stdout?: string } }).cause ?? {}
       if (stdout === undefined || stdout === '') throw error
@@ -71,9 +78,9 @@ export class Systemd {
     return this.#run('install', ['--directory', `--owner=${user}`, `--group=${user}`, '--mode=0700', '--', path])
   }
 
-  async #run(command: string, argv: readonly string[]): Promise<string> {
+  async #run(command: string, argv: readonly string[], env: Variables = process.env): Promise<string> {
     try {
-      const { stdout } = await promisify(execFile)(command, argv, { timeout: TIMEOUT_MS, encoding: 'utf8' })
+      const { stdout } = await promisify(execFile)(command, argv, { timeout: TIMEOUT_MS, encoding: 'utf8', env })
       return stdout
     } catch (error) {
       const { code, stderr } = error as { code?: unknown; stderr?: string }

@@ -2,6 +2,7 @@ import { FileReload } from '../document/file-reload.ts'
 import { readTextFile } from '../document/text-file.ts'
 import { checkAuthorities, checkClientCertificate, checkIssued } from '../upstream/certificates.ts'
 import type { Text } from '../upstream/endpoint.ts'
+import { whyUncovered } from './certificate-hosts.ts'
 import { type ServerCertificate, type ServerCertificateList, ServerCertificates } from './server-certificates.ts'
 
 /** A certificate or a key may have at most so many bytes. */
@@ -20,6 +21,8 @@ export type CertificateFilesList = readonly [CertificateFiles, ...CertificateFil
 
 export interface CertificateWatchOptions {
   readonly files: CertificateFilesList
+  /** What clients call the listener: names in lower case, and addresses. There has to be a certificate for each. */
+  readonly hosts: readonly string[]
   /** As {@link ServerCertificates} takes them. */
   readonly clientAuthorities: string
   readonly onReplaced: (certificates: ServerCertificates) => void
@@ -29,7 +32,7 @@ export interface CertificateWatchOptions {
   readonly onMended: () => void
 }
 
-/** Keeps the certificates of a listener what their files say, all of them or none: each in force, each with its key. */
+/** Keeps the certificates of a listener what their files say, all of them or none: each in force and with its key, and one for each host. */
 export class CertificateWatch {
   readonly certificates: ServerCertificates
   readonly #reload: FileReload
@@ -45,11 +48,11 @@ export class CertificateWatch {
    * @throws Error of one phrase when they cannot be used now.
    */
   static async start(options: CertificateWatchOptions): Promise<CertificateWatch> {
-    const { files, clientAuthorities, onReplaced, onRefused, onMended } = options
+    const { files, hosts, clientAuthorities, onReplaced, onRefused, onMended } = options
     let held = ''
     let certificates: ServerCertificates | null = null
     const apply = async (): Promise<void> => {
-      const { list, text } = await readAll(files)
+      const { list, text } = await readAll(files, hosts)
       if (text === held || certificates === null) return
       certificates.replace(list)
       held = text
@@ -58,7 +61,7 @@ export class CertificateWatch {
     const paths = files.flatMap(pathsOf)
     const reload = await FileReload.start({ paths: () => paths, apply, onRefused, onMended })
     try {
-      const { list, text } = await readAll(files)
+      const { list, text } = await readAll(files, hosts)
       held = text
       certificates = new ServerCertificates(list, clientAuthorities)
       return new CertificateWatch(certificates, reload)
@@ -88,8 +91,13 @@ interface ReadCertificates {
   readonly text: string
 }
 
-async function readAll([first, ...rest]: CertificateFilesList): Promise<ReadCertificates> {
+async function readAll([first, ...rest]: CertificateFilesList, hosts: readonly string[]): Promise<ReadCertificates> {
   const list: ServerCertificateList = [await readOne(first), ...(await Promise.all(rest.map(readOne)))]
+  const certificates = list.map(({ certificate }) => certificate)
+  for (const host of hosts) {
+    const problem = whyUncovered(certificates, host)
+    if (problem !== '') throw new Error(problem)
+  }
   return { list, text: JSON.stringify(list) }
 }
 

@@ -10,6 +10,8 @@ import type { Surroundings } from './surroundings.ts'
 /** What is wrong with a document and its policies, and what has to be registered elsewhere for it to work. */
 export interface CheckedConnector {
   readonly mistakes: readonly Mistake[]
+  /** What an operator should look at, though the connector starts with it. */
+  readonly warnings: readonly Mistake[]
   /** Of the issuers with a confidential client; empty while there are mistakes. */
   readonly redirectURIs: readonly { readonly issuer: string; readonly redirectURI: string }[]
 }
@@ -27,13 +29,17 @@ export async function inspectConnector(
   path: string,
   surroundings: Surroundings = ownSurroundings(),
 ): Promise<CheckedConnector> {
-  const { mistakes, policies, config } = await inspectConnectorConfig(path, surroundings)
+  const { mistakes, warnings, policies, config } = await inspectConnectorConfig(path, surroundings)
   try {
     await loadPolicyFiles(policies)
-    return { mistakes: new DocumentError(mistakes).mistakes, redirectURIs: config === null ? [] : redirectURIs(config) }
+    return {
+      mistakes: new DocumentError(mistakes).mistakes,
+      warnings,
+      redirectURIs: config === null ? [] : redirectURIs(config),
+    }
   } catch (error) {
     if (!(error instanceof DocumentError)) throw error
-    return { mistakes: new DocumentError([...mistakes, ...error.mistakes]).mistakes, redirectURIs: [] }
+    return { mistakes: new DocumentError([...mistakes, ...error.mistakes]).mistakes, warnings, redirectURIs: [] }
   }
 }
 

@@ -18,7 +18,7 @@ import type { ConnectorDocument } from './connector-schema.ts'
 import { eksOptions } from './eks-options.ts'
 import type { NamedFiles } from './named-files.ts'
 import { policyFilePattern } from './policy-files.ts'
-import { secretText } from './secret-text.ts'
+import { referredText, secretText } from './secret-text.ts'
 import type { Surroundings } from './surroundings.ts'
 
 /** The config that a document without mistakes means. Its files were read. */
@@ -145,7 +145,8 @@ function authorityText(written: string, files: NamedFiles): string {
 type Issuer = ConnectorDocument['identity']['issuers'][number]
 
 function issuerOptions(entry: Issuer, files: NamedFiles, environment: Surroundings['environment']): IssuerOptions {
-  const { issuer, client, claimMappings, claimValidationRules, userValidationRules, groupsFrom } = entry
+  const { issuer, client, claimMappings, sharesNamesWith, claimValidationRules, userValidationRules, groupsFrom } =
+    entry
   const { certificateAuthority } = issuer
   return {
     url: issuer.url,
@@ -162,6 +163,7 @@ function issuerOptions(entry: Issuer, files: NamedFiles, environment: Surroundin
       ...(claimMappings.uid !== undefined && { uid: claimMappings.uid }),
       ...(claimMappings.extra !== undefined && { extra: claimMappings.extra }),
     },
+    ...(sharesNamesWith !== undefined && { sharesNamesWith }),
     claimValidationRules,
     userValidationRules,
     ...(groupsFrom !== undefined && { groupsFrom: groupsSource(groupsFrom, files, environment) }),
@@ -239,12 +241,15 @@ function upstreamConfig(
   }
   if (eks !== undefined) return { kind: 'eks', ...eksOptions(eks, files, environment) }
   if (server === undefined) return { kind: 'inCluster' }
-  const { certificateAuthority } = server
+  const { url, certificateAuthority, tlsServerName } = server
+  const inPlace = (value: string): Text => ({ value })
+  const text = (written: string | SecretReference, meant: (written: string) => Text): Text =>
+    typeof written === 'string' ? meant(written) : referredText(written, files, environment)
   return {
     kind: 'server',
-    url: server.url,
-    certificateAuthority: textOrFile(certificateAuthority, files),
-    tlsServerName: server.tlsServerName,
+    url: text(url, inPlace),
+    certificateAuthority: text(certificateAuthority, (written) => textOrFile(written, files)),
+    tlsServerName: tlsServerName === undefined ? undefined : text(tlsServerName, inPlace),
     credential: serverCredential(server.credential, files, environment),
   }
 }
@@ -259,11 +264,8 @@ function serverCredential(
   environment: Surroundings['environment'],
 ): ServerCredentialConfig {
   if (clientCertificate !== undefined) {
-    const text = (written: string | SecretReference): SecretText => {
-      if (typeof written === 'string') return { file: files.resolve(written) }
-      if (written.file !== undefined) return { file: files.resolve(written.file) }
-      return { value: new Secret(environment[written.env] ?? '') }
-    }
+    const text = (written: string | SecretReference): SecretText =>
+      secretText(typeof written === 'string' ? { file: written } : written, files, environment)
     const { certificate, key } = clientCertificate
     return { kind: 'clientCertificate', certificate: text(certificate), key: text(key) }
   }

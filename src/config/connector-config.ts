@@ -108,11 +108,11 @@ export type UpstreamConfig =
   | { readonly kind: 'inCluster' }
   | {
       readonly kind: 'server'
-      readonly url: string
-      /** A path, or PEM. */
-      readonly certificateAuthority: { readonly file: string } | { readonly value: string }
+      readonly url: Text
+      /** PEM. */
+      readonly certificateAuthority: Text
       /** Undefined means the host of `url`. */
-      readonly tlsServerName: string | undefined
+      readonly tlsServerName: Text | undefined
       readonly credential: ServerCredentialConfig
     }
   | ({ readonly kind: 'eks' } & EksOptions)

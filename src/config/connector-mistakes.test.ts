@@ -1,11 +1,12 @@
-import { chmodSync } from 'node:fs'
+import { chmodSync, readFileSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { minimal, stageConnectorDirectory } from '../../test/support/connector-directory.ts'
+import { type Mistake, renderMistake } from '../document/document.ts'
 import { inspectConnectorConfig, loadConnectorConfig } from './load-connector-config.ts'
 
-const { directory, leaf, write, surroundings, mistakesIn, mistakesWith } = stageConnectorDirectory()
+const { directory, home, leaf, write, surroundings, mistakesIn, mistakesWith } = stageConnectorDirectory()
 
 describe('mistakes', () => {
   test('of every kind are told at once, with their lines', async () => {
@@ -244,8 +245,48 @@ limits: { requestHeadTimeout: 30, drainTimeout: 48h, maxConnections: 0 }
     [
       'a host twice',
       'name: production',
-      'name: production\n  hosts: [a.example.com, a.example.com]',
-      ['sockets[0].hosts[1]: "a.example.com" stands here twice'],
+      'name: production\n  hosts: [a.sockets.example.com, a.sockets.example.com]',
+      ['sockets[0].hosts[1]: "a.sockets.example.com" stands here twice'],
+    ],
+    [
+      'a certificate for another host',
+      '{ certificate: tls.crt, key: tls.key }',
+      '{ certificate: other.crt, key: other.key }',
+      [
+        'listen.kubernetes.publicURL: no certificate is for kube.example.com, only for other.example.org, expected one for it in listen.kubernetes.tls',
+      ],
+    ],
+    [
+      'no certificate for a host of a socket, where a wildcard stands for one label',
+      'name: production',
+      'name: production\n  hosts: [a.sockets.example.com, a.b.sockets.example.com]',
+      [
+        'sockets[0].hosts[1]: no certificate is for a.b.sockets.example.com, only for kube.example.com, postern.example.com, a, *.sockets.example.com, expected one for it in listen.kubernetes.tls',
+      ],
+    ],
+    [
+      'an address that the first certificate is not for',
+      'https://postern.example.com',
+      'https://[2001:db8::1]',
+      [
+        'listen.portal.publicURL: the certificate that clients without a host name are shown is not for 2001:db8::1, expected one for it in listen.portal.tls',
+      ],
+    ],
+    [
+      'a host of a socket that is the way to all of them',
+      'name: production',
+      'name: other\n  upstream: { inCluster: {} }\n- name: production\n  hosts: [kube.example.com]',
+      [
+        'sockets[1].hosts[0]: "kube.example.com" is the host of listen.kubernetes, where /sockets/NAME has to lead to the others too, expected another host, or this socket as defaultSocket',
+      ],
+    ],
+    [
+      'a host of a socket where the portal answers',
+      'name: production',
+      'name: production\n  hosts: [postern.example.com]',
+      [
+        'sockets[0].hosts[0]: "postern.example.com" is the host of listen.portal, which answers there, expected another host',
+      ],
     ],
     [
       'two upstreams',
@@ -290,6 +331,33 @@ limits: { requestHeadTimeout: 30, drainTimeout: 48h, maxConnections: 0 }
       upstream,
       server('{ clientCertificate: { certificate: client.crt, key: other.key } }'),
       ['sockets[0].upstream.server.credential.clientCertificate: the key of the certificate belongs to another one'],
+    ],
+    [
+      'an address of an API server that cannot be used',
+      upstream,
+      server('{ token: { file: token } }').replace('https://a', 'https://a/b%2fc'),
+      ['sockets[0].upstream.server.url: the path in the URL of the server is not plain'],
+    ],
+    [
+      'values that stand elsewhere and are not there, or something else',
+      upstream,
+      '{ server: { url: { file: empty }, tlsServerName: { env: TOKEN_NAME }, certificateAuthority: { env: TOKEN }, credential: { token: { file: token } } } }',
+      [
+        'sockets[0].upstream.server.url.file: is an empty file',
+        'sockets[0].upstream.server.tlsServerName.env: TOKEN_NAME is not set, expected an environment variable with it',
+        'sockets[0].upstream.server.certificateAuthority: the certificate authority holds no PEM certificate',
+      ],
+    ],
+    [
+      'no place at all for a value that stands elsewhere',
+      upstream,
+      '{ server: { url: { path: x }, certificateAuthority: {}, credential: { token: { file: token } } } }',
+      [
+        expect.stringMatching(
+          /^sockets\[0\]\.upstream\.server\.url\.path: unknown key, expected env or file$/,
+        ) as string,
+        expect.stringMatching(/^sockets\[0\]\.upstream\.server\.certificateAuthority: is an empty object/) as string,
+      ],
     ],
     ['no policies', "['policies/*.yaml']", '[]', ['policies: is an empty list, expected at least 1 entry']],
     [
@@ -363,4 +431,86 @@ test.skipIf(process.getuid?.() === 0)('a key of somebody else is named', async (
   expect(await mistakesWith('key: tls.key', 'key: closed.key')).toEqual([
     'listen.kubernetes.tls.key: cannot read closed.key: permission denied',
   ])
+})
+
+describe('what has expired of an upstream', () => {
+  const inspectUpstream = (upstream: string) =>
+    inspectConnectorConfig(
+      write('connector.yaml', minimal.replace('{ kubeconfig: { path: ~/.kube/config } }', upstream)),
+      surroundings(),
+    )
+  const told = (warnings: readonly Mistake[]) =>
+    warnings.map((warning) => renderMistake(warning).replace(/^.*connector\.yaml:\d+: /, ''))
+
+  test.each([
+    [
+      'server: its client certificate',
+      "{ server: { url: 'https://a', certificateAuthority: ca.crt, credential: { clientCertificate: { certificate: late.crt, key: late.key } } } }",
+      /^sockets\[0\]\.upstream\.server\.credential\.clientCertificate: the certificate expired on \d{4}-/,
+    ],
+    [
+      'server: its authority',
+      "{ server: { url: 'https://a', certificateAuthority: expired.crt, credential: { token: { file: token } } } }",
+      /^sockets\[0\]\.upstream\.server\.certificateAuthority: the certificate authority expired on \d{4}-/,
+    ],
+    [
+      'kubeconfig',
+      '{ kubeconfig: { path: late.kubeconfig } }',
+      /^sockets\[0\]\.upstream\.kubeconfig: the client certificate .*late\.crt expired on \d{4}-/,
+    ],
+  ])('is told, and no mistake: %s', async (_where, upstream, warning) => {
+    const user = '{ client-certificate: late.crt, client-key: late.key }'
+    write('late.kubeconfig', readFileSync(join(home, '.kube/config'), 'utf8').replace('{ token: hunter3 }', user))
+    const { mistakes, warnings, config } = await inspectUpstream(upstream)
+    expect(mistakes).toEqual([])
+    expect(config).not.toBeNull()
+    expect(told(warnings)).toEqual([expect.stringMatching(warning)])
+  })
+
+  test('is no warning but a mistake when it is malformed as well', async () => {
+    const { mistakes, warnings } = await inspectUpstream(
+      "{ server: { url: 'https://a', certificateAuthority: ca.crt, credential: { clientCertificate: { certificate: late.crt, key: client.key } } } }",
+    )
+    expect(told(mistakes)).toEqual([expect.stringContaining('belongs to another one')])
+    expect(warnings).toEqual([])
+  })
+})
+
+describe('what whoever runs the connector does not see', () => {
+  test('is a mistake, each file with its path, links too', async () => {
+    const hidden = join(directory, 'hidden')
+    for (const name of ['key', 'token', 'p.yaml', 'ca.crt']) write(`hidden/${name}`, 'x')
+    write('hidden/key', leaf.key)
+    write('hidden/ca.crt', readFileSync(join(directory, 'ca.crt'), 'utf8'))
+    symlinkSync(join(hidden, 'key'), join(directory, 'linked.key'))
+    const cluster = "{ server: 'https://10.0.0.1:6443', certificate-authority: hidden/ca.crt }"
+    write(
+      'half-hidden',
+      `
+current-context: prod
+contexts: [ { name: prod, context: { cluster: c, user: u } } ]
+clusters: [ { name: c, cluster: ${cluster} } ]
+users: [ { name: u, user: { tokenFile: hidden/token } } ]
+`,
+    )
+    const text = minimal
+      .replace('key: tls.key', 'key: linked.key')
+      .replace('~/.kube/config', 'half-hidden')
+      .replace("'policies/*.yaml'", "'hidden/p.yaml'")
+      .replace('directory: trail', 'directory: hidden/trail')
+    const { mistakes } = await inspectConnectorConfig(write('connector.yaml', text), {
+      ...surroundings(),
+      whyHidden: (path) => (path.startsWith(`${hidden}/`) ? 'hidden' : ''),
+    })
+    expect(mistakes.map(({ path, problem }) => [path, problem.replace(`${directory}/`, '')])).toEqual(
+      expect.arrayContaining([
+        ['listen.kubernetes.tls.key', 'linked.key is hidden'],
+        ['sockets[0].upstream.kubeconfig', 'hidden/ca.crt is hidden'],
+        ['sockets[0].upstream.kubeconfig', 'hidden/token is hidden'],
+        ['policies[0]', 'hidden/p.yaml is hidden'],
+        ['audit.trail.directory', 'hidden/trail is hidden'],
+      ]),
+    )
+    expect(mistakes).toHaveLength(5)
+  })
 })

@@ -40,7 +40,8 @@ export const limitsSchema = z
       .prefault('1h')
       .describe(
         'How long a watch, a followed log or a session goes on after the token that opened it expired. Each newer token ' +
-          'that the same person comes with meanwhile counts instead, so that a login that is refreshed ends nothing.',
+          'of the same login, or of the same service account, counts instead, so that a login that is refreshed ends ' +
+          'nothing. What a client certificate opened ends with it.',
       ),
     maxHeaderSize: size({ minimum: '8KiB', maximum: '1MiB' })
       .prefault('64KiB')

@@ -16,8 +16,8 @@ const pair = z.strictObject({
 
 const TLS =
   'What the listener proves its names with: a certificate, or a list of which the name that the client asks for chooses ' +
-  'one, and the first is for everybody else. TLS 1.2 and 1.3. The files are read again when they change. Default: a ' +
-  'certificate for trials, of an authority of its own, which is kept in `stateDirectory`.'
+  'one, and the first is for everybody else. One has to be for the host of `publicURL`. TLS 1.2 and 1.3. The files are ' +
+  'read again when they change. Default: a certificate for trials, of an authority of its own, which is kept in `stateDirectory`.'
 
 const portalTls = oneOrMore(pair).optional().describe(TLS)
 

@@ -1,6 +1,7 @@
 import { FileReload } from '../document/file-reload.ts'
 import type { Text } from '../upstream/endpoint.ts'
-import { type CertificateFilesList, CertificateWatch } from './certificate-files.ts'
+import { CertificateWatch, type CertificateWatchOptions } from './certificate-files.ts'
+import { hostOfURL } from './certificate-hosts.ts'
 import { authorityInForce, readClientAuthorities } from './client-authorities.ts'
 import type { ConnectorConfig } from './connector-config.ts'
 import type { ServerCertificates } from './server-certificates.ts'
@@ -73,13 +74,19 @@ export class ListenerCertificates {
     try {
       for (const listener of LISTENERS) {
         const { tls } = listen[listener]
-        if (tls !== null) watches[listener] = await watch(listener, tls, authoritiesOf[listener], events)
+        if (tls === null) continue
+        const hosts = hostsOf(listener, config)
+        watches[listener] = await watch(
+          listener,
+          { files: tls, hosts, clientAuthorities: authoritiesOf[listener] },
+          events,
+        )
       }
       const withoutTls = LISTENERS.filter((listener) => watches[listener] === null)
       const trial =
         withoutTls.length === 0
           ? null
-          : await TrialAuthority.start({ directory: stateDirectory, hosts: hostsOf(config), now: Date.now })
+          : await TrialAuthority.start({ directory: stateDirectory, hosts: trialHosts(config), now: Date.now })
       if (trial !== null) events.onTrial(noticeOf(trial, withoutTls, listen.portal.publicURL))
       const certificatesOf = (listener: ListenerName): ServerCertificates => {
         const certificates = watches[listener]?.certificates ?? trial?.issue(authoritiesOf[listener])
@@ -152,13 +159,11 @@ export class ListenerCertificates {
 
 function watch(
   listener: ListenerName,
-  files: CertificateFilesList,
-  clientAuthorities: string,
+  options: Pick<CertificateWatchOptions, 'files' | 'hosts' | 'clientAuthorities'>,
   events: ListenerCertificateEvents,
 ): Promise<CertificateWatch> {
   return CertificateWatch.start({
-    files,
-    clientAuthorities,
+    ...options,
     onReplaced: ({ inForce }) => {
       events.onReplaced(listener, inForce)
     },
@@ -180,8 +185,15 @@ function noticeOf(
   return { listeners, certificateAuthority: authorityFile, fingerprint, command }
 }
 
+/** What clients call a listener. */
+function hostsOf(listener: ListenerName, { listen, sockets }: Pick<ConnectorConfig, 'listen' | 'sockets'>): string[] {
+  const own = hostOfURL(listen[listener].publicURL)
+  return listener === 'portal' ? [own] : [own, ...sockets.flatMap(({ hosts }) => hosts)]
+}
+
 /** Everything that the listeners are called, and what this machine calls itself. */
-function hostsOf({ listen, sockets }: Pick<ConnectorConfig, 'listen' | 'sockets'>): readonly string[] {
-  const named = LISTENERS.map((listener) => new URL(listen[listener].publicURL).hostname.replace(/^\[(.*)\]$/, '$1'))
-  return [...new Set([...named, ...sockets.flatMap(({ hosts }) => hosts), 'localhost', '127.0.0.1', '::1'])]
+function trialHosts(config: Pick<ConnectorConfig, 'listen' | 'sockets'>): readonly string[] {
+  const named = LISTENERS.map((listener) => hostOfURL(config.listen[listener].publicURL))
+  const all = [...named, ...hostsOf('kubernetes', config), 'localhost', '127.0.0.1', '::1']
+  return [...new Set(all)]
 }

@@ -179,12 +179,12 @@ limits: { drainTimeout: 1h30m, maxHeaderSize: 8KiB, maxConnections: 5 }
       { kind: 'inCluster' },
       {
         kind: 'server',
-        url: 'https://10.0.0.1:6443',
+        url: { value: 'https://10.0.0.1:6443' },
         certificateAuthority: ca,
-        tlsServerName: 'kubernetes',
+        tlsServerName: { value: 'kubernetes' },
         credential: { kind: 'tokenFile', file: join(directory, 'token') },
       },
-      { kind: 'server', url: 'https://10.0.0.1/k8s', credential: { kind: 'token' } },
+      { kind: 'server', url: { value: 'https://10.0.0.1/k8s' }, credential: { kind: 'token' } },
       {
         kind: 'server',
         credential: {
@@ -220,6 +220,36 @@ limits: { drainTimeout: 1h30m, maxHeaderSize: 8KiB, maxConnections: 5 }
     const wrong = loadConnectorConfig(path, { ...surroundings(), environment: { CLIENT_KEY: other.key } })
     await expect(wrong).rejects.toThrow(/clientCertificate: the key of the certificate belongs to another one/)
     await expect(loadConnectorConfig(path, surroundings())).rejects.toThrow(/key\.env: CLIENT_KEY is not set/)
+  })
+
+  test('may have address, verified name and authority of an API server in files or in the environment', async () => {
+    write('address', 'https://10.0.0.1:6443\n')
+    const inFiles = minimal.replace(
+      '{ kubeconfig: { path: ~/.kube/config } }',
+      '{ server: { url: { file: address }, tlsServerName: { file: token }, certificateAuthority: { file: ca.crt }, credential: { token: { file: token } } } }',
+    )
+    expect((await load(inFiles)).sockets[0]?.upstream).toMatchObject({
+      url: { file: join(directory, 'address') },
+      tlsServerName: { file: join(directory, 'token') },
+      certificateAuthority: { file: join(directory, 'ca.crt') },
+    })
+    const inEnvironment = inFiles
+      .replace('url: { file: address }', 'url: { env: ADDRESS }')
+      .replace('tlsServerName: { file: token }', 'tlsServerName: { env: NAME }')
+      .replace('{ file: ca.crt }', '{ env: CA }')
+    const path = write('connector.yaml', inEnvironment)
+    const environment = { ADDRESS: 'https://a', NAME: 'kubernetes', CA: authority.certificate }
+    const config = await loadConnectorConfig(path, { ...surroundings(), environment })
+    expect(config.sockets[0]?.upstream).toMatchObject({
+      url: { value: 'https://a' },
+      tlsServerName: { value: 'kubernetes' },
+      certificateAuthority: { value: authority.certificate.trim() },
+    })
+    const wrong = { ...environment, ADDRESS: 'http://a', NAME: 'No Name' }
+    const refused = loadConnectorConfig(path, { ...surroundings(), environment: wrong })
+    await expect(refused).rejects.toThrow(
+      /url: the server is not an https:\/\/ URL.*\n.*tlsServerName: holds something else/,
+    )
   })
 
   test('is frozen all the way down', async () => {

@@ -11,12 +11,15 @@ import { checkFiles } from './file-checks.ts'
 import { NamedFiles } from './named-files.ts'
 import { unreadable } from './policy-files.ts'
 import type { PolicyFilePattern } from './policy-files.ts'
+import { checkSocketHosts } from './socket-hosts.ts'
 import { ownSurroundings } from './surroundings.ts'
 import type { Surroundings } from './surroundings.ts'
 
 /** A connector document with everything that is wrong with it. */
 export interface InspectedConnector {
   readonly mistakes: readonly Mistake[]
+  /** What an operator should look at, though the connector starts with it. */
+  readonly warnings: readonly Mistake[]
   /** Null when there are mistakes. */
   readonly config: ConnectorConfig | null
   /** Where policies are, known also when something else is wrong. Patterns that match nothing are left out. */
@@ -51,15 +54,17 @@ export async function inspectConnectorConfig(
   } catch (error) {
     return {
       mistakes: [unreadable(path, error instanceof Error ? error.message : String(error))],
+      warnings: [],
       config: null,
       policies: [],
       forwardingAsSubject: [],
     }
   }
   const document = inspectDocument(connectorSchema, text, path)
-  const files = new NamedFiles(document, dirname(resolve(path)), surroundings.home)
+  const files = new NamedFiles(document, dirname(resolve(path)), surroundings)
   const sound = document.sound ?? {}
   checkAcross(sound, files.refuse)
+  checkSocketHosts(sound, files.refuse)
   const policies = await checkFiles(sound, files, surroundings)
 
   const mistakes = [...document.mistakes, ...files.mistakes]
@@ -70,5 +75,5 @@ export async function inspectConnectorConfig(
   const forwardingAsSubject = (sound.sockets ?? []).flatMap((socket) =>
     socket?.name !== undefined && socket.forwardAs === 'subject' ? [socket.name] : [],
   )
-  return { mistakes, config, policies, forwardingAsSubject }
+  return { mistakes, warnings: files.warnings, config, policies, forwardingAsSubject }
 }

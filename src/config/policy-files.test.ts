@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -104,4 +104,22 @@ test('a check tells the mistakes of the document and of its policies together', 
     'connector.yaml:2: policies[1]: "gone.yaml" matches no file, expected at least one policy file',
     'mixed/p.yaml:6: spec.rules[0].verbs: is a string, expected a list',
   ])
+})
+
+test('files that are written all the while are refused', async () => {
+  const path = write('busy/p.yaml', policy('p', 'pods'))
+  let busy = true
+  const append = (): void => {
+    if (!busy) return
+    appendFileSync(path, '#\n')
+    setImmediate(append)
+  }
+  append()
+  try {
+    await expect(loadPolicyFiles([pattern('busy/*.yaml')])).rejects.toMatchObject({
+      mistakes: [{ file: path, line: 1, problem: 'cannot be read: it is being written all the time' }],
+    })
+  } finally {
+    busy = false
+  }
 })

@@ -1,7 +1,8 @@
-import { glob, realpath } from 'node:fs/promises'
+import { glob } from 'node:fs/promises'
 import { join, relative, resolve } from 'node:path'
 import { DocumentError, MAX_DOCUMENT_BYTES } from '../document/document.ts'
 import type { Mistake } from '../document/document.ts'
+import { changedPaths, fileStates } from '../document/file-watch.ts'
 import { readTextFile } from '../document/text-file.ts'
 import { loadPolicies, readPolicyDocuments } from '../policy/policy-set.ts'
 import type { PolicyFile, PolicyReader, PolicySet } from '../policy/policy-set.ts'
@@ -23,8 +24,8 @@ export function policyFilePattern({ base, rest }: AnchoredPath): PolicyFilePatte
   return { directory: resolve(base, ...literal), glob: segments.slice(literal.length).join('/') }
 }
 
-/** How often files are read that are replaced meanwhile. */
-const MAX_READS = 5
+/** How often files are read that change meanwhile. */
+const MAX_READS = 20
 
 /** Absolute paths that match any of the patterns, each once, in order. A directory that is missing has no files. */
 export async function listPolicyFiles(patterns: readonly PolicyFilePattern[]): Promise<readonly string[]> {
@@ -75,20 +76,27 @@ interface PolicyTexts {
   readonly mistakes: Mistake[]
 }
 
-/** The texts of one state of the files: what is swapped while it is read, as the volume of a ConfigMap is, is read again. */
+/**
+ * The texts of one state of the files: what changes while it is read, as the volume of a ConfigMap does that is swapped, is
+ * read again; what keeps changing is not read.
+ */
 async function readPolicyFiles(patterns: readonly PolicyFilePattern[]): Promise<PolicyTexts> {
-  let before = await realPaths(patterns)
+  let before = await fileStates(await listPolicyFiles(patterns))
   for (let read = 1; ; read += 1) {
     const texts = await readEach(patterns)
-    const after = await realPaths(patterns)
-    if (after === before || read === MAX_READS) return texts
+    const after = await fileStates(await listPolicyFiles(patterns))
+    const changing = changedPaths(before, after)
+    if (changing.length === 0) return texts
+    if (read === MAX_READS) {
+      return { files: [], mistakes: [...texts.mistakes, ...changing.map(writtenAllTheTime)] }
+    }
     before = after
   }
 }
 
-async function realPaths(patterns: readonly PolicyFilePattern[]): Promise<string> {
-  const paths = await listPolicyFiles(patterns)
-  return (await Promise.all(paths.map((path) => realpath(path).catch(() => path)))).join('\n')
+/** That a file cannot be read, since it is never whole. */
+export function writtenAllTheTime(path: string): Mistake {
+  return unreadable(shownPath(path), 'it is being written all the time')
 }
 
 async function readEach(patterns: readonly PolicyFilePattern[]): Promise<PolicyTexts> {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, open, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
@@ -80,4 +80,21 @@ it('keeps what is in force while a swapped file is wrong, and says when it is ri
 it('sees a file that comes and one that goes', async () => {
   await volume.replace({ 'b.yaml': policy('b1'), 'c.yaml': policy('c1') })
   await expect.poll(() => changes.at(-1)).toEqual(['b1', 'c1'])
+})
+
+it('never puts half of a file in force that is written in place', { timeout: 20_000 }, async () => {
+  const path = join(volume.directory, 'a.yaml')
+  const half = policy('half')
+  const whole = `${half}---\n${policy('whole')}`
+  const file = await open(path, 'w')
+  for (const piece of [half, '---\n', policy('whole')]) {
+    await file.write(piece)
+    for (let look = 0; look < 15; look += 1) {
+      await setTimeout(40)
+      await file.utimes(new Date(), new Date())
+    }
+  }
+  await file.close()
+  await expect.poll(() => changes, { timeout: 5_000 }).toEqual([['b1', 'half', 'whole']])
+  expect(await readFile(path, 'utf8')).toBe(whole)
 })

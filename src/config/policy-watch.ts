@@ -1,6 +1,7 @@
+import { DocumentError } from '../document/document.ts'
 import { FileWatch } from '../document/file-watch.ts'
 import type { PolicySet } from '../policy/policy-set.ts'
-import { type PolicyFilePattern, listPolicyFiles, loadPolicyFiles } from './policy-files.ts'
+import { type PolicyFilePattern, listPolicyFiles, loadPolicyFiles, writtenAllTheTime } from './policy-files.ts'
 
 export interface PolicyWatchOptions {
   readonly patterns: readonly PolicyFilePattern[]
@@ -33,7 +34,10 @@ export class PolicyWatch {
     const watch = new PolicyWatch(options)
     watch.#watch = await FileWatch.start({
       paths: () => listPolicyFiles(options.patterns),
-      onChange: () => watch.#load(),
+      onChange: (unchanged) => watch.#load(unchanged),
+      onRestless: (paths) => {
+        watch.#fail(new DocumentError(paths.map(writtenAllTheTime)))
+      },
     })
     try {
       return { watch, policies: await loadPolicyFiles(options.patterns) }
@@ -48,16 +52,22 @@ export class PolicyWatch {
     await this.#watch?.stop()
   }
 
-  async #load(): Promise<boolean> {
-    const { patterns, onChange, onMistakes, onMended } = this.#options
+  async #load(unchanged: () => Promise<boolean>): Promise<boolean> {
+    const { patterns, onChange, onMended } = this.#options
     try {
-      onChange(await loadPolicyFiles(patterns))
+      const policies = await loadPolicyFiles(patterns)
+      if (!(await unchanged())) return false
+      onChange(policies)
       if (this.#failing) onMended()
       this.#failing = false
     } catch (error) {
-      this.#failing = true
-      onMistakes(error)
+      this.#fail(error)
     }
     return true
+  }
+
+  #fail(error: unknown): void {
+    this.#failing = true
+    this.#options.onMistakes(error)
   }
 }

@@ -6,6 +6,7 @@ import {
   type Server,
   type TlsOptions,
 } from 'node:tls'
+import { hostsOfCertificate, wildcardFor } from './certificate-hosts.ts'
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g
 
@@ -118,17 +119,16 @@ export class ServerCertificates {
     return certificate.checkIssued(certificate) ? `${last}\n` : ''
   }
 
-  /** A name goes before a wildcard, which stands for one label (RFC 6125 section 6.4.3). */
+  /** A name goes before a wildcard. */
   #find(host: string): Entry | undefined {
     const name = host.toLowerCase()
-    return this.#byName.get(name) ?? this.#byName.get(name.replace(/^[^.]+/, '*'))
+    return this.#byName.get(name) ?? this.#byName.get(wildcardFor(name))
   }
 
   #entryOf(pair: ServerCertificate): Entry {
     const leaf = new X509Certificate(pair.certificate)
-    const hosts = (leaf.subjectAltName ?? '').split(', ').map((name) => name.replace(/^(?:DNS|IP Address):/, ''))
     return {
-      hosts,
+      hosts: hostsOfCertificate(leaf),
       notAfterMs: leaf.validToDate.getTime(),
       chain: pair.certificate,
       authorities: pair.authorities,

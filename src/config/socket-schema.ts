@@ -3,26 +3,34 @@ import { choice } from '../document/choice.ts'
 import { filePath } from '../document/file-path.ts'
 import { httpsURL } from '../document/https-url.ts'
 import { oneOrMore } from '../document/one-or-more.ts'
-import { secretReference } from '../document/secret.ts'
+import { environmentVariable, secretReference } from '../document/secret.ts'
 import { certificateAuthority } from './certificate-authority.ts'
 import { eks } from './eks-schema.ts'
 
 const NAME_EXPECTED = 'a DNS label: lower-case letters, digits and "-", at most 63 characters'
-const HOST_EXPECTED = 'a lower-case host name without a port'
+export const HOST_EXPECTED = 'a lower-case host name without a port'
 const NAME = /^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 const HOST = /^(?!.{254})(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)*[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/
 
 export const socketName = z.string({ error: NAME_EXPECTED }).regex(NAME, { error: NAME_EXPECTED })
 
-const hostName = z.string({ error: HOST_EXPECTED }).regex(HOST, { error: HOST_EXPECTED })
+export const hostName = z.string({ error: HOST_EXPECTED }).regex(HOST, { error: HOST_EXPECTED })
 
-/** PEM in a file or in an environment variable. */
-const pem = z.union([filePath, secretReference]).meta({ title: 'path, or object' })
+const elsewhere = choice({
+  file: filePath.describe('File that holds it, read again when it changes. White space around it does not count.'),
+  env: environmentVariable.describe('Environment variable that holds it.'),
+})
+
+/** What is written in place, or stands in a file or an environment variable. */
+const orElsewhere = <Written extends z.ZodType>(written: Written, title: string) =>
+  z.union([written, elsewhere]).meta({ title })
+
+const pem = orElsewhere(filePath, 'path, or object')
 
 const kubeconfig = z
   .strictObject({
     path: oneOrMore(filePath).describe(
-      'The kubeconfig, or several that are read as kubectl reads those of `$KUBECONFIG`: the first that has a name counts. They and the files that they name are read again when they change. `exec`, `auth-provider` and `proxy-url` are refused.',
+      'The kubeconfig, or several that are read as kubectl reads those of `$KUBECONFIG`: the first that has a name counts, and one that is missing or empty is passed over while another is there. They and the files that they name are read again when they change. `exec`, `auth-provider` and `proxy-url` are refused.',
     ),
     context: z.string().min(1).optional().describe('Name of the context. Default: `current-context`.'),
   })
@@ -30,13 +38,17 @@ const kubeconfig = z
 
 const server = z
   .strictObject({
-    url: httpsURL.describe('Address of the API server.'),
-    certificateAuthority: certificateAuthority.describe(
-      'PEM file, read again when it changes, or the PEM text itself. It alone is trusted.',
+    url: orElsewhere(httpsURL, 'https URL, or object').describe(
+      'Address of the API server: in place, `{ file: PATH }` or `{ env: NAME }`.',
     ),
-    tlsServerName: hostName
+    certificateAuthority: orElsewhere(certificateAuthority, 'path or PEM, or object').describe(
+      'It alone is trusted: a PEM file, as `PATH` or `{ file: PATH }`, read again when it changes; the PEM text itself; or `{ env: NAME }` with that text.',
+    ),
+    tlsServerName: orElsewhere(hostName, 'host name, or object')
       .optional()
-      .describe("Name that the API server's certificate must have. Default: the host of `url`."),
+      .describe(
+        "Name that the API server's certificate must have: in place, `{ file: PATH }` or `{ env: NAME }`. Default: the host of `url`.",
+      ),
     credential: choice({
       token: secretReference.describe('Bearer token. A file is read again when it changes.'),
       clientCertificate: z
@@ -57,7 +69,10 @@ export const socketSchema = z.strictObject({
   hosts: z
     .array(hostName)
     .default([])
-    .describe('Host names that mean this socket, for clients that cannot carry a path. Each once among all sockets.'),
+    .describe(
+      'Host names that mean this socket, for clients that cannot carry a path. Each once among all sockets, and in a ' +
+        'certificate of `listen.kubernetes.tls`. Not the host of `listen.kubernetes.publicURL` where there are other sockets.',
+    ),
   upstream: choice({
     kubeconfig,
     inCluster: z

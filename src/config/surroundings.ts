@@ -8,6 +8,11 @@ export interface Surroundings {
   readonly environment: Readonly<Record<string, string | undefined>>
   /** Milliseconds since the epoch; certificates have to be valid then. */
   readonly nowMs: number
+  /**
+   * Why a file at an absolute path is not there for whoever runs the connector, as one phrase; empty when it is. Absent when
+   * nothing is hidden.
+   */
+  readonly whyHidden?: (path: string) => string
 }
 
 /** Those of this process, now. */

@@ -34,17 +34,18 @@ export class Secret {
 /** A secret that stands in a file, which may change at any time, or that was given. */
 export type SecretText = { readonly file: string } | { readonly value: Secret }
 
+/** What stands in an environment variable's place is never repeated: it may be the secret. */
+export const environmentVariable = z
+  .string({ error: 'the name of an environment variable' })
+  .refine((name) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name), {
+    error: 'is not a name',
+    params: { expected: 'the name of an environment variable' },
+  })
+
 /** Where a secret is: in a file (surrounding white space does not count), or in an environment variable. */
 export type SecretReference = z.output<typeof secretReference>
 
-/** What stands in an environment variable's place is never repeated: it may be the secret. */
 export const secretReference = choice({
   file: filePath.describe('File that holds the secret. White space around it does not count.'),
-  env: z
-    .string({ error: 'the name of an environment variable' })
-    .refine((name) => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name), {
-      error: 'is not a name',
-      params: { expected: 'the name of an environment variable' },
-    })
-    .describe('Environment variable that holds the secret.'),
+  env: environmentVariable.describe('Environment variable that holds the secret.'),
 })

@@ -21,32 +21,61 @@ function readCertificates(pem: string, what: string): readonly X509Certificate[]
   })
 }
 
+/** Why something is not in force at a time, in milliseconds since the epoch, as one phrase; empty while it is. */
+export type LapseAt = (atMs: number) => string
+
+/**
+ * When nothing can be verified with a bundle of certificate authorities. `what` names it in messages.
+ *
+ * @throws Error with one phrase when it cannot be read
+ */
+export function lapseOfAuthorities(pem: string, what: string): LapseAt {
+  const lapses = readCertificates(pem, what).map((authority) => lapseOf(authority, what))
+  return (atMs) => {
+    const all = lapses.map((lapse) => lapse(atMs))
+    return all.includes('') ? '' : (all[0] ?? '')
+  }
+}
+
+/**
+ * When nobody can sign in with a client certificate. `what` names it in messages.
+ *
+ * @throws Error with one phrase when it cannot be read, or does not belong to its key
+ */
+export function lapseOfClientCertificate({ certificate, key }: ClientCertificate, what: string): LapseAt {
+  const [leaf] = readCertificates(certificate, what)
+  if (leaf === undefined) return () => ''
+  if (!leaf.checkPrivateKey(readPrivateKey(key, what))) throw new Error(`the key of ${what} belongs to another one`)
+  return lapseOf(leaf, what)
+}
+
+function lapseOf({ validFromDate, validToDate }: X509Certificate, what: string): LapseAt {
+  return (atMs) => {
+    if (validToDate.getTime() < atMs) return `${what} expired on ${validToDate.toISOString()}`
+    return validFromDate.getTime() > atMs ? `${what} is not valid before ${validFromDate.toISOString()}` : ''
+  }
+}
+
 /**
  * Makes sure that something can be verified with a bundle of certificate authorities. `what` names it in messages.
  *
  * @throws Error with one phrase
  */
 export function checkAuthorities(pem: string, what: string, atMs: number): void {
-  const authorities = readCertificates(pem, what)
-  const [first] = authorities
-  if (first !== undefined && authorities.every((authority) => authority.validToDate.getTime() < atMs)) {
-    throw new Error(`${what} expired on ${first.validToDate.toISOString()}`)
-  }
+  inForce(lapseOfAuthorities(pem, what)(atMs))
 }
 
 /**
- * Makes sure that a client certificate is in force and belongs to its key. `what` names it in messages.
+ * Makes sure that a certificate is in force and belongs to its key. `what` names it in messages.
  *
  * @throws Error with one phrase
  */
-export function checkClientCertificate({ certificate, key }: ClientCertificate, what: string, atMs: number): void {
-  const [leaf] = readCertificates(certificate, what)
-  if (leaf === undefined) return
-  if (leaf.validToDate.getTime() < atMs) throw new Error(`${what} expired on ${leaf.validToDate.toISOString()}`)
-  if (leaf.validFromDate.getTime() > atMs) {
-    throw new Error(`${what} is not valid before ${leaf.validFromDate.toISOString()}`)
-  }
-  if (!leaf.checkPrivateKey(readPrivateKey(key, what))) throw new Error(`the key of ${what} belongs to another one`)
+export function checkClientCertificate(pair: ClientCertificate, what: string, atMs: number): void {
+  inForce(lapseOfClientCertificate(pair, what)(atMs))
+}
+
+function inForce(lapse: string): void {
+  if (lapse !== '') throw new Error(lapse)
 }
 
 /**

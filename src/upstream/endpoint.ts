@@ -1,6 +1,6 @@
 import { isIP } from 'node:net'
 import { createSecureContext, type SecureContext } from 'node:tls'
-import { checkAuthorities, checkClientCertificate } from './certificates.ts'
+import { type ClientCertificate, type LapseAt, lapseOfAuthorities, lapseOfClientCertificate } from './certificates.ts'
 import { CertificateOnly, type Credential, FixedToken } from './credential.ts'
 import type { Problems } from './endpoint-error.ts'
 import { FilesRead } from './small-file.ts'
@@ -24,6 +24,11 @@ export interface Endpoint {
   readonly secureContext: SecureContext
   /** Closed by whoever owns the endpoint; an upstream made of it does that in its own `close`. */
   readonly credential: Credential
+  /**
+   * Why the authorities or the client certificate are not in force at a time, which only the API server can hold against
+   * us: the endpoint is used all the same.
+   */
+  readonly lapseAt: LapseAt
 }
 
 /** Text that stands in a file or was given. */
@@ -46,36 +51,44 @@ export interface EndpointParts {
 }
 
 /**
- * Reads the files and checks everything. Undefined when something is wrong, which is then in `problems`.
+ * Reads the files and checks everything but the time. Undefined when something is wrong, which is then in `problems`.
  *
  * @param files reads the files, those of tokens apart
- * @param now milliseconds since the epoch, for certificates that have expired
  */
 export async function buildEndpoint(
   parts: EndpointParts,
   problems: Problems,
   files = new FilesRead(),
-  now = Date.now(),
 ): Promise<Endpoint | undefined> {
   const address = await problems.attempt(() => parseServer(parts.server))
-  const ca = await problems.attempt(() => readAuthorities(parts.certificateAuthority, files, now))
-  const client = await problems.attempt(() => readClientCertificate(parts.clientCertificate, files, now))
+  const ca = await problems.attempt(() => readAuthorities(parts.certificateAuthority, files))
+  const client = await problems.attempt(() => readClientCertificate(parts.clientCertificate, files))
   if (parts.tlsServerName === '') problems.add('the TLS server name is empty')
   if (parts.token === undefined && parts.clientCertificate === undefined && parts.credential === undefined) {
     problems.add('there is neither a token nor a client certificate to sign in with')
   }
   const secureContext = await problems.attempt(() =>
-    createSecureContext({ minVersion: 'TLSv1.2', ca, cert: client?.certificate, key: client?.key }),
+    createSecureContext({ minVersion: 'TLSv1.2', ca: ca?.pem, cert: client?.certificate, key: client?.key }),
   )
   const credential = await problems.attempt(() => parts.credential ?? openCredential(parts.token))
   if (address === undefined || secureContext === undefined || credential === undefined || problems.any) {
     if (credential !== parts.credential) credential?.close()
     return undefined
   }
-  return { ...address, serverName: parts.tlsServerName ?? address.host, secureContext, credential }
+  const lapseAt: LapseAt = (atMs) =>
+    [ca, client]
+      .map((part) => part?.lapseAt(atMs) ?? '')
+      .filter((lapse) => lapse !== '')
+      .join('; ')
+  return { ...address, serverName: parts.tlsServerName ?? address.host, secureContext, credential, lapseAt }
 }
 
-function parseServer(server: string): Pick<Endpoint, 'host' | 'port' | 'authority' | 'pathPrefix'> {
+/**
+ * What the URL of an API server says.
+ *
+ * @throws Error with one phrase
+ */
+export function parseServer(server: string): Pick<Endpoint, 'host' | 'port' | 'authority' | 'pathPrefix'> {
   if (server === '') throw new Error('no server is named')
   const url = URL.parse(server)
   if (url === null) throw new Error('the server is not a URL')
@@ -92,22 +105,27 @@ function parseServer(server: string): Pick<Endpoint, 'host' | 'port' | 'authorit
   }
 }
 
-async function readAuthorities(text: Text | undefined, files: FilesRead, now: number): Promise<string | undefined> {
+/** What is only good for a time. */
+interface Timed {
+  readonly lapseAt: LapseAt
+}
+
+async function readAuthorities(
+  text: Text | undefined,
+  files: FilesRead,
+): Promise<(Timed & { readonly pem: string }) | undefined> {
   if (text === undefined) return undefined
   const pem = await readPem(text, files)
-  checkAuthorities(pem, `the certificate authority${place(text)}`, now)
-  return pem
+  return { pem, lapseAt: lapseOfAuthorities(pem, `the certificate authority${place(text)}`) }
 }
 
 async function readClientCertificate(
   texts: EndpointParts['clientCertificate'],
   files: FilesRead,
-  now: number,
-): Promise<{ readonly certificate: string; readonly key: string } | undefined> {
+): Promise<(Timed & ClientCertificate) | undefined> {
   if (texts === undefined) return undefined
   const client = { certificate: await readPem(texts.certificate, files), key: await readPem(texts.key, files) }
-  checkClientCertificate(client, `the client certificate${place(texts.certificate)}`, now)
-  return client
+  return { ...client, lapseAt: lapseOfClientCertificate(client, `the client certificate${place(texts.certificate)}`) }
 }
 
 async function readPem(text: Text, files: FilesRead): Promise<string> {

@@ -162,12 +162,19 @@ describe('several kubeconfigs', () => {
     expect((await open([users, clusters], 'prod')).host).toBe('second')
   })
 
-  test('are all there, or refused', async () => {
+  test('may be missing or empty, as long as one is there', async () => {
     const one = write('one', kubeconfig())
     const missing = join(directory, 'missing')
-    await expect(loadKubeconfig({ path: [one, missing] })).rejects.toThrow(
-      new EndpointError([`kubeconfig ${one}, ${missing}: cannot read ${missing}: no such file`]),
+    const empty = join(directory, 'empty')
+    writeFileSync(empty, '# nothing\n')
+    expect((await open([missing, empty, one])).host).toBe('api.example.com')
+    await expect(loadKubeconfig({ path: [missing, `${missing}2`] })).rejects.toThrow(
+      new EndpointError([
+        `kubeconfig ${missing}, ${missing}2: cannot read ${missing}: no such file`,
+        `kubeconfig ${missing}, ${missing}2: cannot read ${missing}2: no such file`,
+      ]),
     )
+    await expect(loadKubeconfig({ path: [directory, one] })).rejects.toThrow(/: it is a directory$/)
   })
 })
 
@@ -265,9 +272,17 @@ describe('a kubeconfig is refused', () => {
     expect(await problems(document)).toContain(problem)
   })
 
-  test('with a client certificate that has expired, and says when', async () => {
-    const [problem] = await problems(user(pair(expired.cert, expired.key)))
-    expect(problem).toMatch(/^the client certificate expired on \d{4}-\d\d-\d\dT/)
+  test('not for a client certificate that has expired, but says when', async () => {
+    const { lapseAt } = await load(user(pair(expired.cert, expired.key)))
+    const now = Date.now()
+    expect(lapseAt(now)).toMatch(/^the client certificate expired on \d{4}-\d\d-\d\dT/)
+    const { lapseAt: ofCurrent } = await load(user(pair(client.cert, client.key)))
+    const year = 365 * 24 * 3_600_000
+    expect(ofCurrent(now)).toBe('')
+    expect(ofCurrent(now - year)).toMatch(
+      /^the certificate authority is not valid before .*; the client certificate is/,
+    )
+    expect(ofCurrent(now + year)).toMatch(/^the certificate authority expired on .*; the client certificate expired on/)
   })
 
   test.each<[string, object | string, string | undefined, string]>([
@@ -294,7 +309,7 @@ describe('a kubeconfig is refused', () => {
     ],
     ['an empty user', { ...kubeconfig(), users: [{ name: 'u' }] }, undefined, 'user "u" is empty'],
     ['a list', '[]', undefined, 'it is not a YAML mapping'],
-    ['nothing', '', undefined, 'it is not a YAML mapping'],
+    ['nothing', '', undefined, 'it has no current-context, and no context is configured'],
   ])('with %s', async (_what, document, context, problem) => {
     expect(await problems(document, context)).toEqual([problem])
   })

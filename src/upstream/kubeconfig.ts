@@ -10,7 +10,10 @@ const MAX_KUBECONFIG_BYTES = 4 * 1024 * 1024
 
 /** Kubeconfig files, and which of their contexts counts. */
 export interface KubeconfigOptions {
-  /** One file, or several that are read as kubectl reads those of `$KUBECONFIG`: the first that has something counts. */
+  /**
+   * One file, or several that are read as kubectl reads those of `$KUBECONFIG`: the first that has something counts, and
+   * those that are missing are passed over, as long as one is there.
+   */
   readonly path: string | readonly string[]
   /** Default: the first `current-context`. */
   readonly context?: string | undefined
@@ -40,9 +43,11 @@ export async function loadKubeconfig({ path, context }: KubeconfigOptions, files
   const problems = new Problems(`kubeconfig ${paths.join(', ')}`)
   const read: KubeconfigFile[] = []
   for (const one of paths) {
-    const document = await problems.attempt(() => readDocument(one, files))
+    const text = await problems.attempt(() => files.readIfThere(one, MAX_KUBECONFIG_BYTES))
+    const document = typeof text === 'string' ? await problems.attempt(() => parseKubeconfig(text)) : undefined
     if (document !== undefined) read.push({ document, directory: dirname(one) })
   }
+  if (read.length === 0 && !problems.any) for (const one of paths) problems.add(`cannot read ${one}: no such file`)
   if (problems.any) throw problems.toError()
   const parts = new ContextReader(read, problems).read(context)
   const endpoint = parts === undefined ? undefined : await buildEndpoint(parts, problems, files)
@@ -50,8 +55,8 @@ export async function loadKubeconfig({ path, context }: KubeconfigOptions, files
   return endpoint
 }
 
-async function readDocument(path: string, files: FilesRead): Promise<Mapping> {
-  const text = await files.read(path, MAX_KUBECONFIG_BYTES)
+/** An empty file has nothing, as in client-go. */
+function parseKubeconfig(text: string): Mapping {
   // The parser's own words quote the text, which may be a secret.
   const parsed = parseDocument(text)
   const [error] = parsed.errors
@@ -62,6 +67,7 @@ async function readDocument(path: string, files: FilesRead): Promise<Mapping> {
   } catch {
     throw new Error('it has aliases without anchors, or too many of them')
   }
+  if (document === null) return {}
   if (!isMapping(document)) throw new Error('it is not a YAML mapping')
   return document
 }

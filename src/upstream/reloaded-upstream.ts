@@ -43,7 +43,8 @@ export class ReloadedUpstream implements Upstream {
   }
 
   /**
-   * Loads the endpoint, and again when its files change. Closed by the caller.
+   * Loads the endpoint, and again when its files change. One whose authorities or client certificate have expired is
+   * opened too: it keeps nobody else from starting, and `problem` and `probe` say so. Closed by the caller.
    *
    * @throws EndpointError
    */
@@ -91,8 +92,17 @@ export class ReloadedUpstream implements Upstream {
     this.#clients.close()
   }
 
-  /** Returns whether anything is different. */
+  /**
+   * Returns whether anything is different.
+   *
+   * @throws EndpointError when what is in force would give way to what is not
+   */
   #replace({ endpoint, files }: Loaded): boolean {
+    const lapse = endpoint.lapseAt(Date.now())
+    if (lapse !== '' && this.#client.lapse === '') {
+      endpoint.credential.close()
+      throw new EndpointError([lapse])
+    }
     if (this.#closed || files.digest === this.#files.digest) {
       endpoint.credential.close()
       return false

@@ -26,6 +26,16 @@ export class FilesRead {
     return text
   }
 
+  /** As {@link read}, but null when there is no such file; it is remembered all the same. */
+  async readIfThere(path: string, maxBytes: number): Promise<string | null> {
+    try {
+      return await this.read(path, maxBytes)
+    } catch (error) {
+      if (isMissing(error)) return null
+      throw error
+    }
+  }
+
   get paths(): readonly string[] {
     return [...this.#digests.keys()]
   }
@@ -34,4 +44,10 @@ export class FilesRead {
   get digest(): string {
     return JSON.stringify([...this.#digests].toSorted())
   }
+}
+
+/** Whether an error, or what caused it, says that there is no such file. */
+function isMissing(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return ('code' in error && error.code === 'ENOENT') || isMissing(error.cause)
 }

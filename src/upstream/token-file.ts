@@ -13,14 +13,15 @@ const TOKEN_REFRESH_MS = 2_000
  * cannot be read the last good token stays in force, and `problem` says why.
  */
 export class TokenFile implements Credential {
-  readonly #path: string
+  /** Where the token is. */
+  readonly path: string
   readonly #timer: NodeJS.Timeout
   #authorization: string
   #problem = ''
   #reading = false
 
   private constructor(path: string, token: string, refreshMs: number) {
-    this.#path = path
+    this.path = path
     this.#authorization = `Bearer ${token}`
     this.#timer = setInterval(() => {
       this.rejected()
@@ -56,7 +57,7 @@ export class TokenFile implements Credential {
   async #read(): Promise<void> {
     this.#reading = true
     try {
-      this.#authorization = `Bearer ${await readToken(this.#path)}`
+      this.#authorization = `Bearer ${await readToken(this.path)}`
       this.#problem = ''
     } catch (error) {
       this.#problem = error instanceof Error ? error.message : String(error)

@@ -1,3 +1,4 @@
+import { StatusError } from '../kube/status.ts'
 import { ConnectionPool } from './connection-pool.ts'
 import type { Endpoint } from './endpoint.ts'
 import { Exchange } from './exchange.ts'
@@ -24,7 +25,12 @@ export class UpstreamClient implements Upstream {
   }
 
   get problem(): string {
-    return this.#endpoint.credential.problem
+    return [this.lapse, this.#endpoint.credential.problem].filter((each) => each !== '').join('; ')
+  }
+
+  /** Why the authorities or the client certificate are not in force now; empty while they are. */
+  get lapse(): string {
+    return this.#endpoint.lapseAt(Date.now())
   }
 
   send(request: UpstreamRequest, sink: ResponseSink, drain: () => void): UpstreamExchange {
@@ -46,8 +52,14 @@ export class UpstreamClient implements Upstream {
     return answer
   }
 
-  probe(signal: AbortSignal): Promise<void> {
-    return probeReadiness(this, this.#endpoint.credential, this.#pool.failures, signal)
+  async probe(signal: AbortSignal): Promise<void> {
+    try {
+      await probeReadiness(this, this.#endpoint.credential, this.#pool.failures, signal)
+    } catch (error) {
+      const { lapse } = this
+      if (!(error instanceof StatusError) || lapse === '') throw error
+      throw new StatusError(error.status, { detail: `${lapse}; ${error.detail}`, cause: error })
+    }
   }
 
   /** Opens no connection any more that is kept: what is under way ends as it would. For an endpoint that has moved. */

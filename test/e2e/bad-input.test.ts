@@ -79,7 +79,9 @@ async function getJSON(url: string, ca: string): Promise<{ statusCode: number | 
 
 test('connector check prints six mistakes at once, each with its line', async () => {
   const directory = await newDirectory()
-  const { cert, key } = createCertificateAuthority().issueServer()
+  const { cert, key } = createCertificateAuthority().issueServer({
+    hosts: ['kube.example.com', 'postern.example.com'],
+  })
   await writeFile(join(directory, 'tls.crt'), cert)
   await writeFile(join(directory, 'tls.key'), key)
   await copyFile(controlPlane.adminKubeconfig, join(directory, 'kubeconfig.yaml'))

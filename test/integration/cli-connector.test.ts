@@ -4,7 +4,6 @@ import { request } from 'node:https'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
-import { connect } from 'node:tls'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createCertificateAuthority } from '../../sandbox/certificates.ts'
 import { createLaptop, type Laptop } from '../support/postern-command.ts'
@@ -86,22 +85,6 @@ test('a connector starts although nobody else is there, and SIGTERM ends it with
     expect(JSON.parse(logged)).toMatchObject({ msg: expect.any(String) as unknown })
 })
 
-test('a second signal ends a connector that waits for a client', async () => {
-  const { started, process: child, result, line } = startConnector()
-  const { portal } = await started
-  const client = connect({ host: '127.0.0.1', port: portal.port, ca: authority.certificate })
-  client.on('error', () => undefined)
-  await once(client, 'secureConnect')
-  // The answer to the whole request says that the half one behind it has arrived too.
-  client.write('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET / HTTP/1.1\r\n')
-  await once(client, 'data')
-  child.kill('SIGINT')
-  await line(/"connector\.stopping"/)
-  child.kill('SIGINT')
-  expect(await result).toMatchObject({ exitCode: 1 })
-  client.destroy()
-})
-
 test('a port that is taken is told by its address', async () => {
   const other = createServer().listen(0, '127.0.0.1')
   await once(other, 'listening')
@@ -168,6 +151,26 @@ describe('a document with mistakes', () => {
       stdout: `${path}: nothing is wrong\n`,
       stderr: '',
     })
+  })
+
+  test('but a certificate of a socket that has expired is told, and the connector starts', async () => {
+    const { cert, key } = authority.issueClient({ commonName: 'late', expired: true })
+    write('late.crt', cert)
+    write('late.key', key)
+    const credential = '{ clientCertificate: { certificate: late.crt, key: late.key } }'
+    const path = write('connector.yaml', connector().replace('{ token: { file: token } }', credential))
+    const { exitCode, stdout, stderr } = await laptop.run(['connector', 'check', '--config', path])
+    expect([exitCode, stdout]).toEqual([0, `${path}: nothing keeps the connector from starting\n`])
+    expect(stderr).toMatch(
+      /^warning: \S+connector\.yaml:14: sockets\[0\]\.upstream\.server\.credential\.clientCertificate: the certificate expired on .*\n$/,
+    )
+    const forPrograms = await laptop.run(['connector', 'check', '--config', path, '-o', 'json'])
+    expect(JSON.parse(forPrograms.stdout)).toMatchObject({ mistakes: [], warnings: [{ file: path, line: 14 }] })
+    const running = laptop.start(['connector', 'start', '--config', path])
+    await running.line(/"connector\.started"/)
+    await running.line(/"socket\/production","ready":false,"reason":".*late\.crt expired on/)
+    running.process.kill('SIGTERM')
+    expect(await running.result).toMatchObject({ exitCode: 0 })
   })
 
   test('in a policy only is told too', async () => {

@@ -1,10 +1,23 @@
-import { spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createLaptop, type Laptop } from '../support/postern-command.ts'
+
+const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
+
+/** Exit code and stderr. */
+async function endOf(child: ChildProcess): Promise<[unknown, string]> {
+  if (child.stderr === null) throw new TypeError('stderr is no pipe')
+  const closed = once(child, 'close') as Promise<[number | null]>
+  const [stderr, [exitCode]] = await Promise.all([text(child.stderr), closed])
+  return [exitCode, stderr]
+}
 
 let laptop: Laptop
 beforeAll(() => {
@@ -53,6 +66,22 @@ test.for([
   if (typeof message === 'string') expect(stderr).toBe(message)
   else expect(stderr).toMatch(message)
   expect(stderr.split('\n')).toHaveLength(2)
+})
+
+test.for([[['--help']], [['client', '--help']], [['version', '-o', 'json']], [['completion', 'bash']]] as const)(
+  'postern %j ends quietly when nobody reads what it prints',
+  async ([args]) => {
+    const child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    child.stdout.destroy()
+    expect(await endOf(child)).toEqual([141, ''])
+  },
+)
+
+test('postern says so when it cannot print', async () => {
+  const full = openSync('/dev/full', 'w')
+  const child = spawn(process.execPath, [MAIN, 'version'], { stdio: ['ignore', full, 'pipe'] })
+  closeSync(full)
+  expect(await endOf(child)).toEqual([1, 'postern: cannot write to standard output: ENOSPC\n'])
 })
 
 test('a group without a command shows its commands, as a mistake', async () => {

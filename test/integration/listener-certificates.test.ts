@@ -150,6 +150,32 @@ describe('a certificate that changes', () => {
     expect(gateway.log.join('')).not.toContain('PRIVATE KEY')
   })
 
+  it('that is for other hosts keeps the old one', async () => {
+    const issue = (...hosts: string[]) => authority.issueServer({ hosts: ['127.0.0.1', ...hosts] })
+    const first = issue('prod.example.com')
+    const gateway = await stage({
+      hosts: ['prod.example.com'],
+      prepare: async (directory) => {
+        await writeFile(join(directory, 'own.crt'), first.cert)
+        await writeFile(join(directory, 'own.key'), first.key)
+      },
+      adjust: (document) => withTls(document, { certificate: 'own.crt', key: 'own.key' }),
+    })
+    const next = issue('dev.example.com')
+    await replace(gateway.directory, 'own.key', next.key)
+    await replace(gateway.directory, 'own.crt', next.cert)
+    await expect
+      .poll(() => ops(gateway, '/readyz?verbose'))
+      .toContain('kubernetes ok, but no certificate is for prod.example.com, only for 127.0.0.1, dev.example.com')
+    // The portal does not serve the socket's host.
+    await expect.poll(async () => (await shown(gateway.portalPort)).serial).toBe(serialOf(next.cert))
+    expect((await shown(gateway.port, 'prod.example.com')).serial).toBe(serialOf(first.cert))
+    const wildcard = issue('*.example.com')
+    await replace(gateway.directory, 'own.key', wildcard.key)
+    await replace(gateway.directory, 'own.crt', wildcard.cert)
+    await expect.poll(async () => (await shown(gateway.port)).serial).toBe(serialOf(wildcard.cert))
+  })
+
   it('is seen through the swapped link of a Kubernetes volume', async () => {
     const names = (directory: string) => ({
       certificate: join(directory, 'mounted/tls.crt'),

@@ -1,5 +1,5 @@
 import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises'
-import type { ServerResponse } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,6 +14,7 @@ import { ReloadedUpstream } from '../../src/upstream/reloaded-upstream.ts'
 import type { FilesRead } from '../../src/upstream/small-file.ts'
 import { loadStaticServer } from '../../src/upstream/static-server.ts'
 import { type StagedApiServer, startStagedApiServer } from '../support/staged-api-server.ts'
+import { startStagedGateway } from '../support/staged-gateway.ts'
 import { answerOf, failureOf } from '../support/upstream-requests.ts'
 
 let directory: string
@@ -178,7 +179,7 @@ it('a client certificate is presented anew once both its files have changed', as
   const upstream = await open((read) =>
     loadStaticServer(
       {
-        server: apiServer.url,
+        server: { value: apiServer.url },
         certificateAuthority: { value: servers.certificate },
         clientCertificate: { certificate: { file: files.certificate }, key: { file: files.key } },
       },
@@ -191,4 +192,134 @@ it('a client certificate is presented anew once both its files have changed', as
   await expect.poll(() => events).toEqual(['reloaded'])
   await answerOf(upstream)
   expect(names).toEqual(['first', 'second'])
+})
+
+it('an address, an authority and a verified name that stand in files are read again when those change', async () => {
+  const servers = createCertificateAuthority('servers')
+  const other = await startStagedApiServer()
+  onTestFinished(() => other.close())
+  other.server.setSecureContext(servers.issueServer({ hosts: ['kubernetes'] }))
+  const [address, authority, name] = [
+    await write('address', `${apiServer.url}\n`),
+    await write('authority', apiServer.certificateAuthority),
+    await write('name', 'localhost'),
+  ]
+  const upstream = await open((read) =>
+    loadStaticServer(
+      {
+        server: { file: address },
+        tlsServerName: { file: name },
+        certificateAuthority: { file: authority },
+        token: { value: 'a' },
+      },
+      read,
+    ),
+  )
+  await answerOf(upstream)
+  expect(apiServer.seen).toHaveLength(1)
+  await write('authority', apiServer.certificateAuthority + servers.certificate)
+  await expect.poll(() => events).toEqual(['reloaded'])
+  await write('name', 'kubernetes')
+  await expect.poll(() => events).toHaveLength(2)
+  await write('address', other.url)
+  await expect.poll(() => events).toHaveLength(3)
+  await answerOf(upstream)
+  expect(other.seen).toHaveLength(1)
+  await write('address', 'http://127.0.0.1')
+  await expect.poll(() => upstream.problem).toMatch(/^server \S+address: the server is not an https:\/\/ URL/)
+  expect((await answerOf(upstream)).statusCode).toBe(200)
+})
+
+describe('a client certificate that has expired', () => {
+  const clients = createCertificateAuthority('clients')
+  const servers = createCertificateAuthority('servers')
+  const expired = clients.issueClient({ commonName: 'late', expired: true })
+  const current = clients.issueClient({ commonName: 'current' })
+  const EXPIRED = /^the client certificate \S+client\.crt expired on \d{4}-/
+
+  /** As kube-apiserver does: asks for a certificate, and answers 401 to one that does not hold. */
+  async function openWith({ cert, key }: { readonly cert: string; readonly key: string }): Promise<ReloadedUpstream> {
+    Object.assign(apiServer.server, { requestCert: true, rejectUnauthorized: false })
+    apiServer.server.setSecureContext({ ...servers.issueServer(), ca: clients.certificate })
+    answerAll(({ socket }) => (socket instanceof TLSSocket && socket.authorized ? 200 : 401))
+    const files = [{ file: await write('client.crt', cert) }, { file: await write('client.key', key) }] as const
+    return open((read) =>
+      loadStaticServer(
+        {
+          server: { value: apiServer.url },
+          certificateAuthority: { value: servers.certificate },
+          clientCertificate: { certificate: files[0], key: files[1] },
+        },
+        read,
+      ),
+    )
+  }
+  /** Also what the staged API server answers by itself. */
+  function answerAll(codeFor: (request: IncomingMessage) => number): void {
+    const { server } = apiServer
+    server.removeAllListeners('request')
+    server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+      response.writeHead(codeFor(request)).end()
+    })
+  }
+  const probed = (upstream: ReloadedUpstream): Promise<void> => upstream.probe(new AbortController().signal)
+
+  it('makes its upstream not ready, with its reason, until there is another', async () => {
+    const upstream = await openWith(expired)
+    expect(upstream.problem).toMatch(EXPIRED)
+    const { message, detail } = await failureOf(probed(upstream))
+    expect(message).toContain('does not accept the credential of the connector')
+    expect(detail).toMatch(EXPIRED)
+    await write('client.key', current.key)
+    await write('client.crt', current.cert)
+    await expect.poll(() => events).toContain('reloaded')
+    await probed(upstream)
+    expect(upstream.problem).toBe('')
+  })
+
+  it('does not take the place of one that has not', async () => {
+    const upstream = await openWith(current)
+    await write('client.key', expired.key)
+    await write('client.crt', expired.cert)
+    await expect.poll(() => upstream.problem).toMatch(EXPIRED)
+    await probed(upstream)
+    expect(events).toEqual([expect.stringMatching(/^refused: the client certificate .* expired on/)])
+    await write('client.key', current.key)
+    await write('client.crt', current.cert)
+    await expect.poll(() => events.at(-1)).toBe('mended')
+  })
+
+  it('keeps no other socket from its work', async () => {
+    const gateway = await startStagedGateway({
+      prepare: async (at) => {
+        await writeFile(join(at, 'late.crt'), expired.cert)
+        await writeFile(join(at, 'late.key'), expired.key)
+      },
+      adjust: (document) => ({
+        ...document,
+        sockets: [
+          ...document.sockets,
+          {
+            name: 'late',
+            upstream: {
+              server: {
+                url: apiServer.url,
+                certificateAuthority: apiServer.certificateAuthority,
+                credential: { clientCertificate: { certificate: 'late.crt', key: 'late.key' } },
+              },
+            },
+          },
+        ],
+      }),
+    })
+    onTestFinished(() => gateway.stop())
+    answerAll(() => 401)
+    const { statusCode } = await gateway.fetch('/sockets/production/api/v1/namespaces/default/pods')
+    expect(statusCode).toBe(200)
+    const readiness = async (): Promise<string> => {
+      return await (await fetch(`http://127.0.0.1:${gateway.opsPort}/readyz?verbose`)).text()
+    }
+    await expect.poll(readiness).toMatch(/^\[-\]socket\/late .*not accept the credential.*late\.crt expired on \d{4}-/m)
+    expect(await readiness()).toMatch(/^\[\+\]socket\/production ok$/m)
+  })
 })

@@ -61,10 +61,12 @@ export interface ConnectorDirectory {
 /** To be called where a file of tests begins; the directory is removed when they are over. */
 export function stageConnectorDirectory(): ConnectorDirectory {
   const authority = createCertificateAuthority()
-  const leaf = authority.issueServer()
-  const other = authority.issueServer()
-  const expired = authority.issueServer({ expired: true })
+  const hosts = ['kube.example.com', 'postern.example.com', 'a', '*.sockets.example.com']
+  const leaf = authority.issueServer({ hosts })
+  const other = authority.issueServer({ hosts: ['other.example.org'] })
+  const expired = authority.issueServer({ hosts, expired: true })
   const client = authority.issueClient({ commonName: 'postern' })
+  const late = authority.issueClient({ commonName: 'late', expired: true })
   const directory = mkdtempSync(join(tmpdir(), 'postern-config-'))
   const home = join(directory, 'home')
 
@@ -77,12 +79,15 @@ export function stageConnectorDirectory(): ConnectorDirectory {
   beforeAll(() => {
     write('tls.crt', leaf.cert)
     write('tls.key', leaf.key)
+    write('other.crt', other.cert)
     write('other.key', other.key)
     write('expired.crt', expired.cert)
     write('expired.key', expired.key)
     write('ca.crt', authority.certificate)
     write('client.crt', client.cert)
     write('client.key', client.key)
+    write('late.crt', late.cert)
+    write('late.key', late.key)
     write('token', 'hunter2\n')
     write('empty', '\n')
     write('policies/b.yaml', 'b')
@@ -94,7 +99,12 @@ export function stageConnectorDirectory(): ConnectorDirectory {
     rmSync(directory, { recursive: true })
   })
 
-  const surroundings = () => ({ home, environment: { TOKEN: 'hunter4', EMPTY: '' }, nowMs: Date.now() })
+  const surroundings = () => ({
+    home,
+    environment: { TOKEN: 'hunter4', EMPTY: '' },
+    nowMs: Date.now(),
+    whyHidden: () => '',
+  })
   const load = (text: string) => loadConnectorConfig(write('connector.yaml', text), surroundings())
   const mistakesIn = async (text: string): Promise<readonly string[]> => {
     try {

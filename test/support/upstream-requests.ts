@@ -9,10 +9,15 @@ import type { EndpointParts } from '../../src/upstream/endpoint.ts'
 
 /** An upstream for a server of the test's own; it ends with the test. */
 export async function openUpstream(
-  parts: Pick<EndpointParts, 'server'> & Partial<EndpointParts>,
+  { server, tlsServerName, ...parts }: Pick<EndpointParts, 'server'> & Partial<EndpointParts>,
   limits: Partial<UpstreamLimits> = {},
 ): Promise<UpstreamClient> {
-  const endpoint = await loadStaticServer({ token: { value: 'connector-token' }, ...parts })
+  const endpoint = await loadStaticServer({
+    server: { value: server },
+    ...(tlsServerName !== undefined && { tlsServerName: { value: tlsServerName } }),
+    token: { value: 'connector-token' },
+    ...parts,
+  })
   const upstream = new UpstreamClient(endpoint, { ...DEFAULT_UPSTREAM_LIMITS, ...limits })
   onTestFinished(() => {
     upstream.close()
