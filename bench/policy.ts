@@ -1,7 +1,9 @@
 /**
  * What a decision costs: Casbin over all rules, index and Casbin over the candidates (for a subject that was seen before,
- * and for a new one), and a decision that is remembered; at 10, 1,000 and 10,000 rules. The ways take turns in one
- * process, in random order; what counts is CPU time a decision, as a ratio to index and Casbin in the same cycle.
+ * and for a new one), a decision that is remembered, and a denial that names the nearest rules, remembered or not; at 10,
+ * 1,000 and 10,000 rules, and where thousands of rules are about one caller: plain, with a condition for every ten of them,
+ * and with a template in each. The ways take turns in one process, in random order; what counts is CPU time a decision, as
+ * a ratio to index and Casbin in the same cycle.
  *
  * Then what it costs to load 10,000 rules, in a process of its own.
  *
@@ -62,6 +64,27 @@ function crowdedFile(teams: number): string {
     .replaceAll(/^ {4}- (?!.*namespaces: ).*\n/gm, '')
 }
 
+/** Each policy with a condition of its own, which holds. */
+function conditionalFile(text: string): string {
+  let policies = 0
+  return text.replaceAll('  rules:', () => {
+    policies += 1
+    const [hour, minute] = [12 + (policies % 12), Math.floor(policies / 12) % 60].map((n) => String(n).padStart(2, '0'))
+    const timeOfDay = `{ from: "00:00", to: "${hour ?? ''}:${minute ?? ''}", timeZone: UTC }`
+    return `  conditions: { sourceIPs: [10.0.0.0/8, 172.${policies % 256}.0.0/16], timeOfDay: ${timeOfDay} }\n  rules:`
+  })
+}
+
+/** Each namespace of a rule that allows by a template, which stands for the same. */
+function templatedFile(text: string): string {
+  return text.replaceAll(
+    /^(?!.*effect: deny)(.* namespaces: \["?)team(-[^"\]]+)"?\]/gm,
+    (_, before: string, after: string) => {
+      return `${before.replace(/"$/, '')}"{{ subject.extra.kind }}${after}"]`
+    },
+  )
+}
+
 /** The same numbers each time: a linear congruential generator. */
 function createRandom(): (below: number) => number {
   let state = 42
@@ -76,7 +99,7 @@ function subjectsOf(teams: number, random: (below: number) => number): readonly 
     username: `person-${index}@example.com`,
     uid: '',
     groups: Array.from({ length: 1 + random(3) }, () => `team-${random(teams)}`),
-    extra: {},
+    extra: { kind: ['team'] },
   }))
 }
 
@@ -106,20 +129,34 @@ function requestsOf(subjects: readonly Subject[], random: (below: number) => num
 /** Decides one request after the other, round and round. */
 type Way = (given: Attributes) => unknown
 
-function waysOf(set: PolicySet): Readonly<Record<string, Way>> {
+function waysOf(
+  set: PolicySet,
+  requests: readonly Attributes[],
+  comparesCasbin: boolean,
+): Readonly<Record<string, Way>> {
   const rules = compileRules(set.policies, createPatternCompiler()).toSorted((a, b) => a.rank - b.rank)
   const lines = rules.map(({ casbinLine }) => casbinLine)
   const plain = new CasbinDecider(createPatternCompiler())
   const authorizer = createAuthorizer(set)
   const remembering = cached(authorizer)
+  const denied = requests.filter((given) => authorizer.authorize(given).effect === 'no-opinion')
+  let next = 0
+  const oneDenied = (fallback: Attributes): Attributes => denied[(next += 1) % denied.length] ?? fallback
   return {
     'index + Casbin': (given) => authorizer.authorize(given),
     'for a new subject': (given) => authorizer.authorize({ ...given, subject: { ...given.subject } }),
     remembered: (given) => remembering.authorize(given),
-    'Casbin, all rules': ({ subject, requestInfo, socket }) => {
-      const subjects = ` ${subjectTerms(subject).join(' ')} `
-      return plain.decide(lines, casbinRequest({ ...requestInfoTerms(requestInfo), subjects, socket, conditions: '' }))
-    },
+    'denied, in words': (given) => authorizer.authorize(oneDenied(given)).nearest,
+    'the same remembered': (given) => remembering.authorize(oneDenied(given)).nearest,
+    ...(comparesCasbin && {
+      'Casbin, all rules': ({ subject, requestInfo, socket }) => {
+        const subjects = ` ${subjectTerms(subject).join(' ')} `
+        return plain.decide(
+          lines,
+          casbinRequest({ ...requestInfoTerms(requestInfo), subjects, socket, conditions: '' }),
+        )
+      },
+    }),
   }
 }
 
@@ -149,11 +186,11 @@ function quantile(values: readonly number[], q: number): number {
   return sorted[Math.floor(q * (sorted.length - 1))] ?? NaN
 }
 
-function compare(title: string, text: string, size: number, cycles: number): void {
+function compare(title: string, text: string, size: number, cycles: number, comparesCasbin = true): void {
   const set = loadPolicies([{ file: 'bench.yaml', text }])
   const random = createRandom()
   const requests = requestsOf(subjectsOf(size / RULES_PER_POLICY, random), random)
-  const ways = waysOf(set)
+  const ways = waysOf(set, requests, comparesCasbin)
   const authorize = ways['index + Casbin']
   const allowed = requests.filter((given) => (authorize?.(given) as { effect: string }).effect === 'allow').length
   const costs = new Map<string, number[]>(Object.keys(ways).map((name) => [name, []]))
@@ -178,7 +215,7 @@ function compare(title: string, text: string, size: number, cycles: number): voi
   for (const [name, values] of costs) {
     const [low, middle, high] = [0.25, 0.5, 0.75].map((q) => quantile(ratios.get(name) ?? [], q).toPrecision(3))
     const cost = quantile(values, 0.5).toFixed(2)
-    console.log(`  ${name.padEnd(18)} ${cost.padStart(10)} µs   x ${middle ?? ''} (${low ?? ''}-${high ?? ''})`)
+    console.log(`  ${name.padEnd(19)} ${cost.padStart(10)} µs   x ${middle ?? ''} (${low ?? ''}-${high ?? ''})`)
   }
 }
 
@@ -216,7 +253,16 @@ if (process.argv[2] === 'load') {
   for (const size of SIZES) compare(`${size} rules`, policyFile(size), size, cycles)
   const size = SIZES.at(-1) ?? 0
   const crowd = crowdedFile(size / RULES_PER_POLICY)
-  compare(`${crowd.split(' - ').length - 1} rules about everybody`, crowd, size, cycles)
+  const everybody = `${crowd.split(' - ').length - 1} rules about everybody`
+  compare(everybody, crowd, size, cycles)
+  compare(
+    `${everybody}, a condition in each of ${size / RULES_PER_POLICY} policies`,
+    conditionalFile(crowd),
+    size,
+    cycles,
+    false,
+  )
+  compare(`${everybody}, templates`, templatedFile(crowd), size, cycles, false)
   const child = fork(fileURLToPath(import.meta.url), ['load', String(size)], { execArgv: ['--expose-gc'] })
   const [loaded] = (await once(child, 'message')) as [Loaded]
   console.log(`\nloading ${size} rules (${Math.round(policyFile(size).length / 1024)} KiB of YAML)`)

@@ -229,10 +229,25 @@ export const MUTATIONS: readonly Mutation[] = [
     text: 'this.rejected()\n    }, refreshMs)',
     becomes: '}, refreshMs)',
   }),
+  mutation('what was admitted under a policy before goes on under a new one', [attack('withdrawn-rights')], {
+    file: 'src/gateway/gateway.ts',
+    text: 'if (status !== null) stream.end(status)',
+    becomes: '',
+  }),
+  mutation('what a policy allowed for some time goes on after it', [attack('withdrawn-rights')], {
+    file: 'src/gateway/gateway.ts',
+    text: 'return this.#withdrawn(stream, noLongerInTime)',
+    becomes: 'return null',
+  }),
+  mutation('who may no longer be somebody else still is', [attack('withdrawn-rights')], {
+    file: 'src/gateway/admission.ts',
+    text: 'for (const requestInfo of assumption) {',
+    becomes: 'for (const requestInfo of assumption.slice(1e9)) {',
+  }),
   mutation('a new policy ends what it still allows', [ROTATION], {
     file: 'src/gateway/gateway.ts',
-    text: "return decision.effect === 'allow' ? null : noLongerAllowed(decision.reason)",
-    becomes: 'return noLongerAllowed(decision.reason)',
+    text: "return decision.effect === 'allow' ? null : told(decision.reason)",
+    becomes: 'return told(decision.reason)',
   }),
   mutation('a listener goes on with its first certificate', [ROTATION], {
     file: 'src/config/server-certificates.ts',

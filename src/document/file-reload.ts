@@ -30,7 +30,14 @@ export class FileReload {
   static async start(options: FileReloadOptions): Promise<FileReload> {
     const reload = new FileReload(options)
     const { paths } = options
-    reload.#watch = await FileWatch.start({ paths, onChange: () => reload.#apply(), tellsAtOnce: true })
+    reload.#watch = await FileWatch.start({
+      paths,
+      onChange: () => reload.#apply(),
+      onRestless: (restless) => {
+        reload.#refuse(`${restless.join(' and ')} is being written all the time, so it is not read`)
+      },
+      tellsAtOnce: true,
+    })
     return reload
   }
 
@@ -61,7 +68,10 @@ export class FileReload {
   #suspect(problem: string): void {
     const persists = problem === this.#suspected
     this.#suspected = problem
-    if (!persists || problem === this.#problem) return
+    if (persists && problem !== this.#problem) this.#refuse(problem)
+  }
+
+  #refuse(problem: string): void {
     this.#problem = problem
     this.#options.onRefused(problem)
   }

@@ -8,6 +8,7 @@ import { requestHeaders } from '../kube/request-headers.ts'
 import type { RequestInfo } from '../kube/request-info.ts'
 import { requestInfoToAuthorize } from '../kube/session-kind.ts'
 import { badRequest } from '../kube/status.ts'
+import type { Subject } from '../kube/subject.ts'
 import { parseUpgrade } from '../kube/upgrade.ts'
 import type { Attributes, Authorizer, Decision } from '../policy/authorizer.ts'
 import { describeDenial } from './denial.ts'
@@ -50,8 +51,10 @@ async function authenticate(parsed: Parsed, authenticator: Authenticator): Promi
   parsed.audit.identified(authentication.subject)
   const [userAgent = ''] = headerValues(parsed.headers, 'user-agent')
   authentication.login?.seen(parsed.receivedAtMs, parsed.sourceIP, userAgent)
-  return { ...parsed, authentication, subject: authentication.subject }
+  return { ...parsed, authentication, assumption: NOTHING, subject: authentication.subject }
 }
+
+const NOTHING: readonly RequestInfo[] = []
 
 /** Lets the sender be somebody else where they ask to, and a rule allows each piece of that identity. */
 function assume(authenticated: Authenticated, authorizer: Authorizer): Authenticated {
@@ -59,7 +62,7 @@ function assume(authenticated: Authenticated, authorizer: Authorizer): Authentic
   if (assumed === null) return authenticated
   for (const check of assumed.checks) requireAllowed(authenticated, check, authorizer)
   authenticated.audit.assumed(assumed.subject)
-  return { ...authenticated, subject: assumed.subject }
+  return { ...authenticated, assumption: assumed.checks, subject: assumed.subject }
 }
 
 function authorize(authenticated: Authenticated, authorizer: Authorizer): Authorized {
@@ -81,8 +84,37 @@ function requireAllowed(authenticated: Authenticated, info: RequestInfo, authori
   throw forbidden(info, subject.username, describeDenial(info, decision))
 }
 
+/**
+ * What a policy says by now of a request that was admitted: the first denial of all that had to be allowed for it, else
+ * what allows it.
+ *
+ * @param sender who its sender is by now.
+ * @param atMs milliseconds since the epoch.
+ */
+export function decideAgain(
+  authenticated: Authenticated,
+  sender: Subject,
+  authorizer: Authorizer,
+  atMs: number,
+): Decision {
+  const { assumption, infoToAuthorize, headers, socket } = authenticated
+  const attributes = attributesOf(authenticated, atMs)
+  for (const requestInfo of assumption) {
+    const decision = authorizer.authorize({ ...attributes, subject: sender, requestInfo })
+    if (decision.effect !== 'allow') return decision
+  }
+  const subject = assumption.length === 0 ? sender : authenticated.subject
+  const own = authorizer.authorize({ ...attributes, subject })
+  if (own.effect !== 'allow') return own
+  for (const requestInfo of additionalChecks(infoToAuthorize, headers, socket.forwardAs)) {
+    const decision = authorizer.authorize({ ...attributes, subject, requestInfo })
+    if (decision.effect !== 'allow') return decision
+  }
+  return own
+}
+
 /** What the policy decides of a request on, as of a time in milliseconds since the epoch. */
-export function attributesOf(authenticated: Authenticated, atMs: number): Attributes {
+function attributesOf(authenticated: Authenticated, atMs: number): Attributes {
   return {
     subject: authenticated.subject,
     requestInfo: authenticated.infoToAuthorize,

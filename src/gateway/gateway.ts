@@ -6,17 +6,18 @@ import type { PresentedCertificate } from '../identity/presented-certificate.ts'
 import { sourceAddresses } from '../kube/forwarded-for.ts'
 import { type RawHeaders, headerValues } from '../kube/raw-headers.ts'
 import { type Status, badRequest, serviceUnavailable } from '../kube/status.ts'
+import type { Subject } from '../kube/subject.ts'
 import type { PolicyAuthorizer } from '../policy/policy-authorizer.ts'
-import { admit, attributesOf } from './admission.ts'
+import { admit, decideAgain } from './admission.ts'
 import { ChunkPool } from './chunk-pool.ts'
 import { CLIENT_CLOSED_REQUEST, type ForwardContext, forward } from './forward.ts'
 import type { GatewayLimits } from './limits.ts'
-import { LiveStreams } from './live-streams.ts'
+import { type LiveStream, LiveStreams } from './live-streams.ts'
 import { LoginExpiry } from './login-expiry.ts'
 import type { Recordings } from './recordings.ts'
 import type { Reply } from './reply.ts'
 import { refusalOutcome, refuse, renderRefusal, toStatus } from './respond.ts'
-import { noLongerAllowed, noLongerEntitled } from './session-endings.ts'
+import { noLongerAllowed, noLongerEntitled, noLongerInTime } from './session-endings.ts'
 import { SessionSlots } from './session-slots.ts'
 import { YoungGarbage } from './young-garbage.ts'
 import { answerSelfReview, isSelfReview } from './self-review.ts'
@@ -75,13 +76,21 @@ interface Begun {
   readonly sourceIP: string
 }
 
+/** How often streams are looked at that the policy allows for some time only, in milliseconds. */
+const LOOK_EVERY_MS = 1_000
+
 /** The one pipeline behind every door of the kubernetes listener. */
 export class Gateway {
-  readonly streams = new LiveStreams()
+  readonly streams = new LiveStreams((stream) => {
+    this.#opened(stream)
+  })
   readonly #options: GatewayOptions
   readonly #forwardContext: ForwardContext
   readonly #tunnelContext: TunnelContext
   readonly #logins: LoginExpiry
+  /** Who the senders of streams are by a newer credential of theirs. */
+  readonly #senders = new WeakMap<LiveStream, Subject>()
+  #lookTimer: NodeJS.Timeout | undefined
   readonly #settling = new Set<Promise<undefined>>()
 
   constructor(options: GatewayOptions) {
@@ -124,12 +133,7 @@ export class Gateway {
 
   /** Ends the streams under way that the revision in force no longer allows. */
   applyRevision(): void {
-    const authorizer = this.#options.authorizer()
-    const atMs = Date.now()
-    this.streams.end(({ authorized }) => {
-      const decision = authorizer.authorize(attributesOf(authorized.authenticated, atMs))
-      return decision.effect === 'allow' ? null : noLongerAllowed(decision.reason)
-    })
+    this.streams.end((stream) => this.#withdrawn(stream, noLongerAllowed))
   }
 
   /** Serves a plain request to its end. Never rejects. */
@@ -220,18 +224,51 @@ export class Gateway {
     })
   }
 
+  /** The revision may have changed while what was admitted under the one before was on its way. */
+  #opened(stream: LiveStream): void {
+    this.#lookTimer ??= setInterval(() => {
+      this.#applyTime()
+    }, LOOK_EVERY_MS).unref()
+    if (stream.authorized.decision.policyRevision === this.#options.authorizer().revision) return
+    const status = this.#withdrawn(stream, noLongerAllowed)
+    if (status !== null) stream.end(status)
+  }
+
+  /** Ends the streams under way for which the time is over, and looks no longer when there are none. */
+  #applyTime(): void {
+    if (this.streams.size === 0) {
+      clearInterval(this.#lookTimer)
+      this.#lookTimer = undefined
+      return
+    }
+    const authorizer = this.#options.authorizer()
+    this.streams.end((stream) => {
+      const { socket, subject } = stream.authorized.authenticated
+      const subjects = [this.#senderOf(stream), subject]
+      if (!subjects.some((one) => authorizer.dependsOnTime(one, socket.name))) return null
+      return this.#withdrawn(stream, noLongerInTime)
+    })
+  }
+
   /** Ends the streams under way that the policy no longer allows to who their person is by now. */
   #applyIdentity({ issuer, subject }: Authentication): void {
-    const authorizer = this.#options.authorizer()
-    const atMs = Date.now()
-    this.streams.end(({ authorized: { authenticated } }) => {
-      const { authentication } = authenticated
+    this.streams.end((stream) => {
+      const { authentication } = stream.authorized.authenticated
       if (authentication.issuer !== issuer || authentication.subject.username !== subject.username) return null
-      // By which right they are somebody else there is not known any more.
-      if (authenticated.subject !== authentication.subject) return noLongerEntitled('it was opened as somebody else')
-      const decision = authorizer.authorize(attributesOf({ ...authenticated, subject }, atMs))
-      return decision.effect === 'allow' ? null : noLongerEntitled(decision.reason)
+      this.#senders.set(stream, subject)
+      return this.#withdrawn(stream, noLongerEntitled)
     })
+  }
+
+  /** What the person is told whose stream the policy in force no longer allows; null while it does. */
+  #withdrawn(stream: LiveStream, told: (reason: string) => Status): Status | null {
+    const { authenticated } = stream.authorized
+    const decision = decideAgain(authenticated, this.#senderOf(stream), this.#options.authorizer(), Date.now())
+    return decision.effect === 'allow' ? null : told(decision.reason)
+  }
+
+  #senderOf(stream: LiveStream): Subject {
+    return this.#senders.get(stream) ?? stream.authorized.authenticated.authentication.subject
   }
 
   #report(error: unknown, audit: AuditEntry): void {

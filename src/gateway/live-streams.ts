@@ -31,6 +31,12 @@ export interface LiveSession extends LiveStream {
 export class LiveStreams {
   readonly #streams = new Set<LiveStream>()
   readonly #sessions = new Map<string, LiveSession>()
+  readonly #onAdded: (stream: LiveStream) => void
+
+  /** @param onAdded told of each stream once whoever opened it is done with that. */
+  constructor(onAdded: (stream: LiveStream) => void = () => undefined) {
+    this.#onAdded = onAdded
+  }
 
   get size(): number {
     return this.#streams.size
@@ -39,6 +45,9 @@ export class LiveStreams {
   /** Returns the function that forgets the stream again. */
   add(stream: LiveStream): () => void {
     this.#streams.add(stream)
+    setImmediate(() => {
+      if (this.#streams.has(stream)) this.#onAdded(stream)
+    })
     return () => {
       this.#streams.delete(stream)
     }

@@ -4,7 +4,11 @@ import type { RequestInfo } from '../kube/request-info.ts'
 import { requestInfoToAuthorize } from '../kube/session-kind.ts'
 import { type SelfReview, parseSelfReview } from '../kube/self-review.ts'
 import { StatusError, badRequest, failure, tooLarge } from '../kube/status.ts'
+import { describeRequest } from '../policy/describe-request.ts'
+import { type Explained, explainRequest } from '../policy/explain.ts'
+import { isNamespaced } from '../policy/kubernetes-resources.ts'
 import type { PolicyAuthorizer } from '../policy/policy-authorizer.ts'
+import { ALL } from '../policy/request-terms.ts'
 import { describeDenial } from './denial.ts'
 import type { Reply } from './reply.ts'
 import type { Authorized } from './stages.ts'
@@ -20,19 +24,33 @@ export function isSelfReview(authorized: Authorized): boolean {
   return kindOfReview(authorized.authenticated.request.requestInfo) !== null
 }
 
-function kindOfReview(info: RequestInfo): 'access' | 'rules' | 'subject' | null {
-  const { apiGroup, resource, subresource, verb } = info
-  if (!info.isResourceRequest || verb !== 'create' || subresource !== '') return null
-  if (apiGroup === 'authorization.k8s.io' && resource === 'selfsubjectaccessreviews') return 'access'
-  if (apiGroup === 'authorization.k8s.io' && resource === 'selfsubjectrulesreviews') return 'rules'
-  if (apiGroup === 'authentication.k8s.io' && resource === 'selfsubjectreviews') return 'subject'
-  return null
+interface ReviewKind {
+  readonly kind: 'SelfSubjectAccessReview' | 'SelfSubjectRulesReview' | 'SelfSubjectReview'
+  readonly apiGroup: string
+  /** That any Kubernetes of the last years has served. */
+  readonly versions: readonly string[]
+}
+
+const AUTHORIZATION = { apiGroup: 'authorization.k8s.io', versions: ['v1', 'v1beta1'] }
+const KINDS: ReadonlyMap<string, ReviewKind> = new Map([
+  ['selfsubjectaccessreviews', { kind: 'SelfSubjectAccessReview', ...AUTHORIZATION }],
+  ['selfsubjectrulesreviews', { kind: 'SelfSubjectRulesReview', ...AUTHORIZATION }],
+  [
+    'selfsubjectreviews',
+    { kind: 'SelfSubjectReview', apiGroup: 'authentication.k8s.io', versions: ['v1', 'v1beta1', 'v1alpha1'] },
+  ],
+])
+
+function kindOfReview(info: RequestInfo): ReviewKind | null {
+  if (!info.isResourceRequest || info.verb !== 'create' || info.subresource !== '') return null
+  const kind = KINDS.get(info.resource)
+  return kind?.apiGroup === info.apiGroup ? kind : null
 }
 
 /**
  * Answers a self review from the policy: the object that was sent, with its `status`.
  *
- * @throws StatusError 400, 413, 415 or 422.
+ * @throws StatusError 400, 404 for a version that Kubernetes has not, 413, 415 or 422.
  * @see k8s.io/kubernetes `pkg/registry/authorization/selfsubjectaccessreview/rest.go` (v0.36)
  */
 export async function answerSelfReview(
@@ -41,10 +59,14 @@ export async function answerSelfReview(
   reply: Reply,
   authorizer: PolicyAuthorizer,
 ): Promise<void> {
-  const { headers, audit } = authorized.authenticated
+  const { headers, audit, request } = authorized.authenticated
+  const asked = kindOfReview(request.requestInfo)
+  if (asked?.versions.includes(request.requestInfo.apiVersion) !== true) throw notServed()
   reply.continue()
   const review = parseSelfReview(await readBody(body), headerValues(headers, 'content-type')[0])
-  const answer = Buffer.from(JSON.stringify({ ...review, status: statusOf(authorized, review, authorizer) }) + '\n')
+  requireKind(review, asked, request.requestInfo.apiVersion)
+  const status = statusOf(authorized, asked, review, authorizer)
+  const answer = Buffer.from(JSON.stringify({ ...review, status }) + '\n')
   reply.head(201, [
     'Audit-Id',
     audit.auditId,
@@ -60,12 +82,28 @@ export async function answerSelfReview(
   audit.complete({ code: 201 })
 }
 
-function statusOf(authorized: Authorized, { spec }: SelfReview, authorizer: PolicyAuthorizer): unknown {
-  const { subject, socket, request } = authorized.authenticated
-  switch (kindOfReview(request.requestInfo)) {
-    case 'access':
+function notServed(): StatusError {
+  return new StatusError(failure(404, 'NotFound', 'the server could not find the requested resource'))
+}
+
+/** A review of another kind would ask about somebody else. What a body leaves out is what its path says. */
+function requireKind({ kind, apiVersion }: SelfReview, asked: ReviewKind, version: string): void {
+  const given = (value: unknown, wanted: string): boolean => value === undefined || value === '' || value === wanted
+  if (given(kind, asked.kind) && given(apiVersion, `${asked.apiGroup}/${version}`)) return
+  throw badRequest(`the body is no ${asked.kind} of ${asked.apiGroup}/${version}`)
+}
+
+function statusOf(
+  authorized: Authorized,
+  { kind }: ReviewKind,
+  { spec }: SelfReview,
+  authorizer: PolicyAuthorizer,
+): unknown {
+  const { subject, socket } = authorized.authenticated
+  switch (kind) {
+    case 'SelfSubjectAccessReview':
       return accessStatus(authorized, spec, authorizer)
-    case 'rules': {
+    case 'SelfSubjectRulesReview': {
       const { incomplete, evaluationError, ...rules } = authorizer.rulesFor(
         subject,
         socket.name,
@@ -73,33 +111,58 @@ function statusOf(authorized: Authorized, { spec }: SelfReview, authorizer: Poli
       )
       return { ...rules, incomplete, ...(evaluationError === '' ? {} : { evaluationError }) }
     }
-    case 'subject':
+    case 'SelfSubjectReview':
       return { userInfo: subject }
-    case null:
-      throw new TypeError('not a self review')
   }
 }
 
 function accessStatus(authorized: Authorized, spec: SelfReview['spec'], authorizer: PolicyAuthorizer): unknown {
   const { subject, socket, sourceIP, receivedAtMs } = authorized.authenticated
-  const requestInfo = requestInfoToAuthorize(reviewedRequest(spec))
-  const decision = authorizer.authorize({
-    subject,
-    requestInfo,
-    socket: socket.name,
-    sourceIP,
-    atMs: receivedAtMs,
-  })
+  const caller = { subject, socket: socket.name, sourceIP, atMs: receivedAtMs, forwardAs: socket.forwardAs }
+  const asked = reviewedRequest(spec)
+  const explain = (requestInfo: RequestInfo): Explained =>
+    explainRequest(authorizer, caller, { requestInfo, headers: [], assumed: null })
+  const [reading, ...readings] = readingsOf(asked)
+  const first = explain(reading)
+  const denied = [first, ...readings.map(explain)].find(({ decision }) => decision.effect !== 'allow')
+  if (denied === undefined) return { allowed: true, reason: first.decision.reason }
+  const { decision, lacking } = denied
+  const about = { ...requestInfoToAuthorize(asked), ...(lacking !== null && withoutAll(lacking.requestInfo)) }
+  const reason = describeDenial(about, decision)
   return {
-    allowed: decision.effect === 'allow',
+    allowed: false,
     ...(decision.effect === 'deny' ? { denied: true } : {}),
-    reason: decision.effect === 'allow' ? decision.reason : describeDenial(requestInfo, decision),
+    reason: lacking === null ? reason : `it needs ${describeRequest(about)} too: ${reason}`,
   }
 }
 
+const OF_COLLECTIONS: ReadonlySet<string> = new Set(['list', 'watch', 'deletecollection'])
+
+/**
+ * The requests that a review can stand for; what it asks is allowed when all of them are. In a review an empty name or
+ * namespace means all of them, while in a request it means none, save for those of a whole collection.
+ *
+ * @see k8s.io/api `authorization/v1/types.go`, ResourceAttributes (v0.36)
+ */
+function readingsOf(asked: RequestInfo): readonly [RequestInfo, ...RequestInfo[]] {
+  if (!asked.isResourceRequest || OF_COLLECTIONS.has(asked.verb)) return [asked]
+  const nameless = asked.verb === 'create' && asked.subresource === ''
+  const named = asked.name === '' && !nameless ? { ...asked, name: ALL } : asked
+  if (asked.namespace !== '') return [named]
+  const everywhere = { ...named, namespace: ALL }
+  const namespaced = isNamespaced(asked.apiGroup, asked.resource)
+  if (namespaced === undefined) return [everywhere, named]
+  return namespaced ? [everywhere] : [named]
+}
+
+function withoutAll(info: RequestInfo): RequestInfo {
+  const { namespace, name } = info
+  return { ...info, namespace: namespace === ALL ? '' : namespace, name: name === ALL ? '' : name }
+}
+
 function reviewedRequest(spec: SelfReview['spec']): RequestInfo {
-  const resource = spec['resourceAttributes']
-  const nonResource = spec['nonResourceAttributes']
+  const resource = spec['resourceAttributes'] ?? undefined
+  const nonResource = spec['nonResourceAttributes'] ?? undefined
   if ((resource === undefined) === (nonResource === undefined)) {
     const message = 'exactly one of spec.resourceAttributes and spec.nonResourceAttributes has to be given'
     throw new StatusError(failure(422, 'Invalid', message))

@@ -30,6 +30,11 @@ export function noLongerAllowed(reason: string): Status {
 }
 
 /** @param reason the policy's. */
+export function noLongerInTime(reason: string): Status {
+  return failure(403, 'Forbidden', `the time for which the policy allowed this is over: ${reason}`)
+}
+
+/** @param reason the policy's. */
 export function noLongerEntitled(reason: string): Status {
   return failure(403, 'Forbidden', `your groups changed, and the policy no longer allows this: ${reason}`)
 }

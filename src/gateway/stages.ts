@@ -47,6 +47,8 @@ export interface Parsed extends Received {
 /** A request whose sender is known. */
 export interface Authenticated extends Parsed {
   readonly authentication: Authentication
+  /** What the sender has to be allowed so that they may be the subject; empty when they are. */
+  readonly assumption: readonly RequestInfo[]
   /** Whom the request is decided and forwarded as: the sender, or whom they were allowed to assume (`kubectl --as`). */
   readonly subject: Subject
 }

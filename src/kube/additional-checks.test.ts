@@ -16,6 +16,7 @@ const asked = (method: string, target: string, contentType = '', forwardAs: Forw
 const RBAC = '/apis/rbac.authorization.k8s.io/v1'
 const CERTIFICATES = '/apis/certificates.k8s.io/v1'
 const POSTERN = '/apis/postern.dev/v1alpha1'
+const DEVICES = '/apis/resource.k8s.io/v1/namespaces/shop'
 const CORE = '/api/v1/namespaces/shop'
 
 describe('a request that may make an object', () => {
@@ -26,6 +27,8 @@ describe('a request that may make an object', () => {
     ['PATCH', `${CORE}/pods/p/status`, 'application/apply-patch+yaml', []],
     ['PUT', `${CORE}/services/s`, 'application/json', ['create services shop s']],
     ['PUT', `/apis/coordination.k8s.io/v1/namespaces/shop/leases/l`, '', ['create leases shop l']],
+    ['PUT', `${CORE}/services/s/status`, '', ['create services/status shop s']],
+    ['PUT', `${CORE}/pods/p/status`, '', []],
     ['PUT', `${CORE}/configmaps/c`, '', []],
     ['PUT', `/apis/example.com/v1/namespaces/shop/services/s`, '', []],
   ])('%s %s %s needs %j too', (method, target, contentType, expected) => {
@@ -57,6 +60,17 @@ describe('a request that may hand out rights', () => {
     ['GET', `${CERTIFICATES}/certificatesigningrequests/c/approval`, []],
     ['PUT', `/apis/example.com/v1/certificatesigningrequests/c/approval`, []],
     ['POST', `/certificates.k8s.io/certificatesigningrequests`, []],
+    [
+      'PUT',
+      `${DEVICES}/resourceclaims/c/status`,
+      ['update resourceclaims/binding', 'arbitrary-node:update resourceclaims/driver'],
+    ],
+    [
+      'PATCH',
+      `${DEVICES}/resourceclaims/c/status`,
+      ['patch resourceclaims/binding', 'arbitrary-node:patch resourceclaims/driver'],
+    ],
+    ['PUT', `${DEVICES}/resourceclaims/c`, []],
     ['POST', `${POSTERN}/clusterposternpolicies`, ['escalate clusterposternpolicies']],
     ['PUT', `${POSTERN}/namespaces/shop/posternpolicies/p`, ['escalate posternpolicies shop p']],
     ['PATCH', `${POSTERN}/namespaces/shop/posternpolicies/p`, ['escalate posternpolicies shop p']],

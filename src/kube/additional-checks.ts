@@ -8,7 +8,8 @@ import type { RequestInfo } from './request-info.ts'
  * @see k8s.io/kubernetes `pkg/registry/…/strategy.go`, AllowCreateOnUpdate (v1.36); custom resources have it false
  */
 const CREATED_BY_UPDATE: ReadonlyMap<string, readonly string[]> = new Map([
-  ['', ['endpoints', 'events', 'limitranges', 'services']],
+  // The status of a service has the strategy of the service.
+  ['', ['endpoints', 'events', 'limitranges', 'services', 'services/status']],
   ['coordination.k8s.io', ['leasecandidates', 'leases']],
   ['events.k8s.io', ['events']],
   ['node.k8s.io', ['runtimeclasses']],
@@ -17,6 +18,7 @@ const CREATED_BY_UPDATE: ReadonlyMap<string, readonly string[]> = new Map([
 
 const RBAC_GROUP = 'rbac.authorization.k8s.io'
 const CERTIFICATES_GROUP = 'certificates.k8s.io'
+const DEVICES_GROUP = 'resource.k8s.io'
 /** Verbs on signers that Kubernetes asks for a write, by `RESOURCE[/SUBRESOURCE]`. */
 const SIGNER_VERBS: ReadonlyMap<string, string> = new Map([
   ['certificatesigningrequests/approval', 'approve'],
@@ -56,11 +58,11 @@ export function additionalChecks(info: RequestInfo, headers: RawHeaders, forward
  * @see k8s.io/apiserver `pkg/endpoints/handlers/patch.go` and `update.go`, withAuthorization (v0.36)
  */
 function creationChecks(info: RequestInfo, headers: RawHeaders): readonly RequestInfo[] {
-  if (info.subresource !== '') return NOTHING
   const creates =
     info.verb === 'patch'
-      ? headerValues(headers, 'content-type').some((contentType) => APPLY_PATCH.test(contentType.trim()))
-      : info.verb === 'update' && CREATED_BY_UPDATE.get(info.apiGroup)?.includes(info.resource) === true
+      ? info.subresource === '' &&
+        headerValues(headers, 'content-type').some((contentType) => APPLY_PATCH.test(contentType.trim()))
+      : info.verb === 'update' && CREATED_BY_UPDATE.get(info.apiGroup)?.includes(withSubresource(info)) === true
   return creates ? [{ ...info, verb: 'create' }] : NOTHING
 }
 
@@ -71,18 +73,20 @@ function creationChecks(info: RequestInfo, headers: RawHeaders): readonly Reques
  * - `escalate` for a write of a role, `bind` for a write of a binding;
  * - `approve`, `sign` and `attest` on signers, for what makes a certificate or an authority be believed;
  * - `create` of `certificatesigningrequests/nodeclient` for a request to sign, which says on its own that it was the
- *   connector's: when the connector has that right, one in the name of a node is approved without anybody's doing.
+ *   connector's: when the connector has that right, one in the name of a node is approved without anybody's doing;
+ * - what a write of the status of a resource claim may change: its binding, and the devices of any driver.
  *
  * The role that a binding names and the signer of a request stand in bodies and stored objects, which are not read: the
  * right has to be for any ClusterRole, and for any signer.
  *
  * @see k8s.io/kubernetes `pkg/registry/rbac/escalation_check.go`, `pkg/certauthorization/certauthorization.go`,
  * `plugin/pkg/admission/certificates`, `pkg/registry/certificates/podcertificaterequest/strategy.go`,
- * `pkg/controller/certificates/approver/sarapprove.go` (v1.36)
+ * `pkg/controller/certificates/approver/sarapprove.go`, `pkg/registry/resource/utils.go` (v1.36)
  */
 function escalationChecks(info: RequestInfo): readonly RequestInfo[] {
   if (!WRITES.has(info.verb)) return NOTHING
   if (info.apiGroup === RBAC_GROUP) return rbacChecks(info)
+  if (info.apiGroup === DEVICES_GROUP) return deviceChecks(info)
   return info.apiGroup === CERTIFICATES_GROUP ? certificateChecks(info) : NOTHING
 }
 
@@ -102,8 +106,21 @@ function rbacChecks(info: RequestInfo): readonly RequestInfo[] {
   return [onAny(info, 'bind', 'clusterroles')]
 }
 
+function withSubresource({ resource, subresource }: RequestInfo): string {
+  return subresource === '' ? resource : `${resource}/${subresource}`
+}
+
+/** Which drivers a status is about stands in its body. */
+function deviceChecks(info: RequestInfo): readonly RequestInfo[] {
+  if (withSubresource(info) !== 'resourceclaims/status') return NOTHING
+  return [
+    onAny(info, info.verb, 'resourceclaims', 'binding'),
+    onAny(info, `arbitrary-node:${info.verb}`, 'resourceclaims', 'driver'),
+  ]
+}
+
 function certificateChecks(info: RequestInfo): readonly RequestInfo[] {
-  const what = info.subresource === '' ? info.resource : `${info.resource}/${info.subresource}`
+  const what = withSubresource(info)
   const verb = SIGNER_VERBS.get(what)
   if (verb !== undefined) return [onAny(info, verb, 'signers')]
   // A patch may be an apply, which creates; an update of these never does.

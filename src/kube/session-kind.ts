@@ -5,7 +5,7 @@ export type SessionKind = 'exec' | 'attach' | 'portforward'
 
 /** The kind of session that a request opens, whatever its method and protocol; undefined for any other request. */
 export function sessionKind(info: RequestInfo): SessionKind | undefined {
-  if (info.resource !== 'pods' || info.apiGroup !== '' || info.name === '') return undefined
+  if (info.resource !== 'pods' || info.apiGroup !== '') return undefined
   const { subresource } = info
   return subresource === 'exec' || subresource === 'attach' || subresource === 'portforward' ? subresource : undefined
 }

@@ -25,6 +25,13 @@ describe('words of kubectl', () => {
     ['get nodes', 'list nodes'],
     ['get no n1 -n ignored', 'get nodes n1'],
     ['get ns/prod', 'get namespaces prod in prod'],
+    ['get ns prod -w', 'watch namespaces prod'],
+    ['create namespace prod', 'create namespaces'],
+    ['delete ns prod', 'delete namespaces prod in prod'],
+    ['get pods -nprod -owide', 'list pods in prod'],
+    ['get pods --field-selector metadata.name=web', 'list pods web in default'],
+    ['get pods --field-selector=metadata.name=web -w', 'watch pods web in default'],
+    ['get pods --field-selector status.phase=Running', 'list pods in default'],
     ['get ingress', 'list ingresses.networking.k8s.io in default'],
     ['get netpol', 'list networkpolicies.networking.k8s.io in default'],
     ['get sc', 'list storageclasses.storage.k8s.io'],
@@ -33,6 +40,8 @@ describe('words of kubectl', () => {
     ['get deploy/web --subresource scale', 'get deployments.apps/scale web in default'],
     ['describe svc web', 'get services web in default'],
     ['logs web -f -c app', 'get pods/log web in default', 'get pods web in default'],
+    ['logs -p web', 'get pods/log web in default', 'get pods web in default'],
+    ['logs web -fp --tail 5', 'get pods/log web in default', 'get pods web in default'],
     ['logs deploy/web', 'get pods/log in default', 'get deployments.apps web in default', 'list pods in default'],
     ['exec web -n prod', 'create pods/exec web in prod', 'get pods web in prod'],
     ['exec -it web -c app -- sh -c "ls -n x"', 'create pods/exec web in default', 'get pods web in default'],
@@ -48,6 +57,23 @@ describe('words of kubectl', () => {
     ['cp web:/tmp/a .', 'create pods/exec web in default', 'get pods web in default'],
     ['cp ./a prod/web:/tmp/a', 'create pods/exec web in prod', 'get pods web in prod'],
     ['debug web --image=busybox', 'patch pods/ephemeralcontainers web in default', 'get pods web in default'],
+    [
+      'debug -it web --image=busybox',
+      'patch pods/ephemeralcontainers web in default',
+      'get pods web in default',
+      'create pods/attach web in default',
+    ],
+    ['debug node/n1 --image=busybox', 'create pods in default', 'get nodes n1'],
+    ['debug web --copy-to=other', 'create pods in default', 'get pods web in default'],
+    ['run web --image=nginx -it --rm', 'create pods in default', 'create pods/attach web in default'],
+    ['label pods --all a=b', 'patch pods in default', 'list pods in default'],
+    ['label pods web team-', 'patch pods web in default', 'get pods web in default'],
+    [
+      'replace --force deploy/web',
+      'update deployments.apps web in default',
+      'delete deployments.apps web in default',
+      'create deployments.apps in default',
+    ],
     ['delete pods/web', 'delete pods web in default'],
     ['delete pods --all', 'delete pods in default', 'list pods in default'],
     ['delete pods -l app=web', 'delete pods in default', 'list pods in default'],
@@ -99,6 +125,19 @@ describe('words of kubectl', () => {
     expect(requestInfo).toEqual(parseRequest('GET', requestInfo.path).requestInfo)
   })
 
+  test('may be asked as somebody else', () => {
+    expect(ask('get pods --as root --as-group=a --as-group b').assumed).toMatchObject({
+      subject: { username: 'root', groups: ['a', 'b'] },
+      checks: [
+        { verb: 'impersonate', resource: 'users', name: 'root' },
+        { resource: 'groups' },
+        { resource: 'groups' },
+      ],
+    })
+    expect(ask('get pods').assumed).toBeNull()
+    expect(() => ask('get pods --as-group=a')).toThrow(StatusError)
+  })
+
   test.each<[words: string, problem: string]>([
     ['', 'there are no words'],
     ['get', 'get of what?'],
@@ -111,8 +150,10 @@ describe('words of kubectl', () => {
     ['get pods a b', 'one object at a time'],
     ['get pods/a b', 'one object at a time'],
     ['apply -f x.yaml', 'files are not read'],
+    ['get pods --frobnicate=x', 'the flag "--frobnicate" is not known here'],
+    ['get pods -z', 'the flag "-z" is not known here'],
     ['get pods --frobnicate', 'the flag "--frobnicate" is not known here'],
-    ['get pods -n', 'the flag -n has no value'],
+    ['get pods -n', 'the flag "-n" has no value'],
     ['cp a b', 'neither side of cp'],
     ["get 'pods", 'a quote is not closed'],
     ['constructor pods', 'there is no "constructor"'],

@@ -1,7 +1,9 @@
+import { type AssumedIdentity, parseAssumedIdentity } from '../kube/assumed-identity.ts'
 import { excerpt } from '../kube/quote.ts'
 import { parseRequest } from '../kube/parsed-request.ts'
 import type { RawHeaders } from '../kube/raw-headers.ts'
 import type { RequestInfo } from '../kube/request-info.ts'
+import { requiredFieldValue } from '../kube/selectors.ts'
 import { nearestName } from '../document/nearest-name.ts'
 import { WordsError, sortWords } from './kubectl-words.ts'
 import type { KubectlLine } from './kubectl-words.ts'
@@ -14,6 +16,8 @@ export interface AskedRequest {
   readonly requestInfo: RequestInfo
   /** Of its headers those that a decision depends on. */
   readonly headers: RawHeaders
+  /** Whom it is asked as (`--as`); null for whoever asks. */
+  readonly assumed: AssumedIdentity | null
   /** What kubectl has to ask besides, such as the pod before an exec. */
   readonly also: readonly RequestInfo[]
 }
@@ -29,12 +33,31 @@ export function askedRequest(given: readonly string[]): AskedRequest {
   const [method = '', target = ''] = given
   if (/^[A-Z]+$/.test(method) && given.length === 2) return asking(parseRequest(method, target).requestInfo)
   const line = sortWords(given)
+  return { ...askedWith(line), assumed: parseAssumedIdentity(assumingHeaders(line)) }
+}
+
+function assumingHeaders({ flags, lists }: KubectlLine): RawHeaders {
+  const headers: string[] = []
+  for (const [flag, header] of [
+    ['as', 'Impersonate-User'],
+    ['as-uid', 'Impersonate-Uid'],
+  ] as const) {
+    const value = flags.get(flag)
+    if (value !== undefined) headers.push(header, Buffer.from(value).toString('latin1'))
+  }
+  for (const group of lists.get('as-group') ?? [])
+    headers.push('Impersonate-Group', Buffer.from(group).toString('latin1'))
+  return headers
+}
+
+function askedWith(line: KubectlLine): AskedRequest {
   const [command] = line.words
   if (command === undefined) throw new WordsError('there are no words; write such as: get pods/web -n prod')
   const raw =
     line.flags.get('raw') ?? (command !== 'cp' && line.words[1]?.startsWith('/') === true ? line.words[1] : undefined)
   if (raw !== undefined) return asking(path(command, raw))
-  if (line.flags.has('filename')) throw new WordsError('files are not read; name the resource in place of -f')
+  if (line.flags.has('filename') || line.flags.has('kustomize'))
+    throw new WordsError('files are not read; name the resource in place of -f')
   const ask = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined
   if (ask !== undefined) return ask(line)
   if (!API_VERBS.has(command)) {
@@ -54,9 +77,9 @@ type Ask = (line: KubectlLine) => AskedRequest
 
 const patches: Ask = (line) => {
   const object = objectOf(line)
-  return asking(request('patch', object), request('get', object))
+  return asking(request('patch', object), request(object.name === '' ? 'list' : 'get', object))
 }
-const reads: Ask = (line) => asking(read(objectOf(line), line.flags.has('watch')))
+const reads: Ask = (line) => asking(read(selectedBy(line), isWatch(line)))
 const patchesNode: Ask = (line) => {
   const node = { ...known('nodes'), name: line.words[1] ?? '' }
   return asking(request('patch', node), request('get', node))
@@ -73,37 +96,55 @@ const COMMANDS: Readonly<Record<string, Ask>> = {
     const object = objectOf(line)
     return asking(request('create', object.subresource === '' ? { ...object, name: '' } : object))
   },
-  run: (line) => asking(request('create', named('pods', undefined, line))),
+  run: (line) => {
+    const pod = named('pods', undefined, line)
+    return asking(request('create', pod), ...attaching({ ...pod, name: line.words[1] ?? '' }, line))
+  },
   expose: (line) => asking(request('create', named('services', undefined, line))),
   autoscale: (line) => asking(request('create', named('horizontalpodautoscalers', undefined, line))),
   apply: (line) => {
     const object = objectOf(line)
     const requestInfo = request('patch', object)
-    if (line.flags.has('server-side')) return { requestInfo, headers: APPLIES, also: [] }
+    if (line.flags.has('server-side')) return { ...asking(requestInfo), headers: APPLIES }
     return asking(requestInfo, request('get', object), request('create', { ...object, name: '' }))
   },
   edit: patches,
   label: patches,
   annotate: patches,
   patch: (line) => asking(request('patch', objectOf(line))),
-  replace: (line) => asking(request('update', objectOf(line))),
+  replace: (line) => {
+    const object = objectOf(line)
+    const anew = line.flags.has('force')
+    const besides = anew ? [request('delete', object), request('create', { ...object, name: '' })] : []
+    return asking(request('update', object), ...besides)
+  },
   scale: (line) => asking(request('patch', { ...objectOf(line), subresource: 'scale' })),
   set: (line) => patches(without(line, 1)),
   rollout: (line) => {
     const rest = without(line, 1)
     return line.words[1] === 'status' || line.words[1] === 'history' ? reads(rest) : patches(rest)
   },
-  wait: (line) => asking(read(objectOf(line), true)),
+  wait: (line) => asking(read(selectedBy(line), true)),
   delete: (line) => {
     const object = objectOf(line)
     const all = line.flags.has('all') || line.flags.has('selector') || object.name === ''
-    return asking(request('delete', object), ...(all ? [request('list', { ...object, name: '' })] : []))
+    return asking(request('delete', object), ...(all ? [read({ ...selectedBy(line), byName: false }, false)] : []))
   },
   logs: (line) => onPod(line, 'get', 'log'),
   exec: (line) => onPod(line, 'create', 'exec'),
   attach: (line) => onPod(line, 'create', 'attach'),
   'port-forward': (line) => onPod(line, 'create', 'portforward'),
-  debug: (line) => onPod(line, 'patch', 'ephemeralcontainers'),
+  debug: (line) => {
+    const [kind = ''] = (line.words[1] ?? '').split('/')
+    const copied = line.flags.has('copy-to')
+    if (!copied && !/^no(?:des?)?$/.test(kind)) {
+      const asked = onPod(line, 'patch', 'ephemeralcontainers')
+      return { ...asked, also: [...asked.also, ...attaching(podOf(line), line)] }
+    }
+    const object = copied ? podOf(line) : objectOf({ ...line, words: line.words.slice(0, 2) })
+    const made = named('pods', undefined, line)
+    return asking(request('create', made), request('get', object), ...attaching(made, line))
+  },
   cp: (line) => {
     const remote = line.words.slice(1).find((word) => word.includes(':'))
     if (remote === undefined) throw new WordsError('neither side of cp is POD:PATH or NAMESPACE/POD:PATH')
@@ -115,7 +156,9 @@ const COMMANDS: Readonly<Record<string, Ask>> = {
   },
   top: (line) => {
     const kind = /^(?:node|no)s?$/.test(line.words[1] ?? '') ? 'nodes' : 'pods'
-    return asking(read(inNamespace({ ...known(`${kind}.metrics.k8s.io`), name: line.words[2] ?? '' }, line), false))
+    const name = line.words[2] ?? ''
+    const metrics = inNamespace({ ...known(`${kind}.metrics.k8s.io`), name }, line)
+    return asking(read({ ...metrics, byName: name !== '' }, false))
   },
   cordon: patchesNode,
   uncordon: patchesNode,
@@ -138,7 +181,18 @@ const COMMANDS: Readonly<Record<string, Ask>> = {
 }
 
 const DEFAULT = 'default'
+const OF_COLLECTIONS: ReadonlySet<string> = new Set(['list', 'watch', 'deletecollection'])
 const APPLIES: RawHeaders = ['Content-Type', 'application/apply-patch+yaml']
+
+function isWatch({ flags }: KubectlLine): boolean {
+  return flags.has('watch') || flags.has('watch-only')
+}
+
+/** What kubectl asks besides for `-i`. */
+function attaching(pod: ApiObject, line: KubectlLine): readonly RequestInfo[] {
+  const attaches = line.flags.has('stdin') && line.words[0] !== 'exec'
+  return attaches ? [request('create', { ...pod, subresource: 'attach' })] : []
+}
 
 /** What a request is about. */
 interface ApiObject extends ApiResource {
@@ -160,7 +214,9 @@ function named(resource: string, name: string | undefined, line: KubectlLine): A
 
 /** `TYPE`, `TYPE NAME` or `TYPE/NAME`. */
 function objectOf(line: KubectlLine): ApiObject {
-  const [command = '', what, second, ...more] = line.words
+  const [command = '', what, ...rest] = line.words
+  // Neither `team=blue` nor `team-` can be the name of an object.
+  const [second, ...more] = rest.filter((word) => !/=|-$/.test(word))
   if (what === undefined) throw new WordsError(`${command} of what? Write such as: ${command} pods/web`)
   const [kind = '', inline, ...deeper] = what.split('/')
   if (what.includes(',') || deeper.length > 0) throw new WordsError(`${excerpt(what)} is not one kind or object`)
@@ -191,8 +247,7 @@ function resourceOf(word: string): ApiResource {
 }
 
 function inNamespace(object: ApiObject, { flags }: KubectlLine): ApiObject {
-  const own = object.apiGroup === '' && object.resource === 'namespaces' ? object.name : ''
-  if (!object.namespaced) return { ...object, namespace: own }
+  if (!object.namespaced) return object
   return { ...object, namespace: flags.has('all-namespaces') ? '' : (flags.get('namespace') ?? DEFAULT) }
 }
 
@@ -211,17 +266,33 @@ function onPod(line: KubectlLine, verb: string, subresource: string): AskedReque
   return asking(request(verb, { ...pods, subresource }), request('get', object), request('list', pods))
 }
 
+function podOf(line: KubectlLine): ApiObject {
+  return named('pods', (line.words[1] ?? '').replace(/^pods?\//, ''), line)
+}
+
 function session(pod: ApiObject, verb: string, subresource: string): AskedRequest {
   return asking(request(verb, { ...pod, subresource }), request('get', pod))
 }
 
-function read(object: ApiObject, watch: boolean): RequestInfo {
+/** An object to read, by its name or as what a selector selects. */
+interface Selected extends ApiObject {
+  readonly byName: boolean
+}
+
+function selectedBy(line: KubectlLine): Selected {
+  const object = objectOf(line)
+  if (object.name !== '') return { ...object, byName: true }
+  const name = requiredFieldValue(line.flags.get('field-selector') ?? '', 'metadata.name') ?? ''
+  return { ...object, name, byName: false }
+}
+
+function read({ byName, ...object }: Selected, watch: boolean): RequestInfo {
   if (watch) return request('watch', object)
-  return request(object.name === '' ? 'list' : 'get', object)
+  return request(byName ? 'get' : 'list', object)
 }
 
 function asking(requestInfo: RequestInfo, ...also: readonly RequestInfo[]): AskedRequest {
-  return { requestInfo, headers: [], also }
+  return { requestInfo, headers: [], assumed: null, also }
 }
 
 function path(verb: string, target: string): RequestInfo {
@@ -240,10 +311,10 @@ function path(verb: string, target: string): RequestInfo {
   return parseRequest(method, target).requestInfo
 }
 
-function request(
-  verb: string,
-  { apiGroup, apiVersion, resource, subresource, namespace, name }: ApiObject,
-): RequestInfo {
+function request(verb: string, object: ApiObject): RequestInfo {
+  const { apiGroup, apiVersion, resource, subresource, name } = object
+  const isOwn = apiGroup === '' && resource === 'namespaces' && !OF_COLLECTIONS.has(verb)
+  const namespace = isOwn ? name : object.namespace
   const apiPrefix = apiGroup === '' ? 'api' : 'apis'
   const selected = (verb === 'list' || verb === 'watch') && name !== ''
   const parts = [resource, selected ? '' : name, subresource].filter((part) => part !== '')

@@ -62,4 +62,9 @@ export interface Authorizer {
    * @throws StatusError 503 while policies are missing. Any other throw is a bug, which the caller answers with 500.
    */
   authorize(attributes: Attributes): Decision
+  /**
+   * Whether time alone can change what the subject may do on this socket: whether a policy that concerns them there has
+   * `timeOfDay`, `weekdays`, `notBefore` or `notAfter`. Cheap, and the same for as long as the revision is in force.
+   */
+  dependsOnTime(subject: Subject, socket: string): boolean
 }

@@ -145,9 +145,9 @@ function pathPattern(url: string): string {
   return url.endsWith('*') ? `${literal(url.slice(0, -1))}[\\s\\S]*` : literal(url)
 }
 
-/** `*` stands for any characters, but alone it stands for at least one. */
+/** `*` stands for any characters, but a whole name, as where stars are all there is, has at least one. */
 function glob(pattern: string): string {
-  return pattern === '*' ? '[^/]+' : pattern.split('*').map(literal).join('[^/]*')
+  return /^\*+$/.test(pattern) ? '[^/]+' : pattern.split(/\*+/).map(literal).join('[^/]*')
 }
 
 /** Text as a regular expression that has no comma, bracket or quote of its own, for the sake of CSV. */

@@ -8,7 +8,7 @@ import type { PolicyLine } from './casbin-model.ts'
 import type { CompilePattern } from './pattern-compiler.ts'
 import type { ResourceRule } from './policy-document.ts'
 import type { Policy, Rule } from './policy-set.ts'
-import type { RequestTerms } from './request-terms.ts'
+import type { RequestInfoTerms, RequestTerms } from './request-terms.ts'
 import { compileTemplate, isTemplate } from './templates.ts'
 import type { Template } from './templates.ts'
 
@@ -45,6 +45,21 @@ export interface NamedTemplate extends Template {
 /** Whether one of the templates stands for this name to a subject. */
 export function resolves(templates: readonly NamedTemplate[], subject: Subject, name: string): boolean {
   return templates.some((template) => template.matches(subject, name))
+}
+
+/** Whether a rule matches what is asked, whoever asks it of which socket, and whether its conditions hold or not. */
+export function matchesRequest(
+  { patterns, templates }: CompiledRule,
+  terms: RequestInfoTerms,
+  subject: Subject,
+): boolean {
+  return (
+    (patterns.namespace.test(terms.namespace) || resolves(templates.namespace, subject, terms.namespace)) &&
+    (patterns.name.test(terms.name) || resolves(templates.name, subject, terms.name)) &&
+    patterns.verb.test(terms.verb) &&
+    patterns.group.test(terms.group) &&
+    patterns.resource.test(terms.resource)
+  )
 }
 
 /** In the order of the policies. */

@@ -78,6 +78,72 @@ describe('a weekday', () => {
   })
 })
 
+describe('a weekday with a time of day is the one on which that time begins', () => {
+  const night = (days: string, zone = 'Europe/Berlin', from = '22:00', to = '06:00') =>
+    `timeOfDay: { from: "${from}", to: "${to}", timeZone: Europe/Berlin }\nweekdays: { days: [${days}], timeZone: ${zone} }`
+
+  test.each<[what: string, text: string, time: string, holds: boolean]>([
+    ['Friday before the night', night('friday'), '2026-07-03T21:59:59.999+02:00', false],
+    ['Friday night', night('friday'), '2026-07-03T22:00:00+02:00', true],
+    ['the last minute of Friday', night('friday'), '2026-07-03T23:59:59.999+02:00', true],
+    ['midnight after Friday', night('friday'), '2026-07-04T00:00:00+02:00', true],
+    ['the end of the night on Saturday', night('friday'), '2026-07-04T05:59:59.999+02:00', true],
+    ['Saturday after the night', night('friday'), '2026-07-04T06:00:00+02:00', false],
+    ['Saturday night', night('friday'), '2026-07-04T22:00:00+02:00', false],
+    ['midnight before Friday', night('friday'), '2026-07-03T00:00:00+02:00', false],
+    ['early on Friday', night('friday'), '2026-07-03T05:00:00+02:00', false],
+    ['early on Friday, which is the night of Thursday', night('thursday'), '2026-07-03T05:00:00+02:00', true],
+    ['early on Monday, which is the night of Sunday', night('sunday'), '2026-07-06T05:00:00+02:00', true],
+    [
+      'a night of 23 hours, late',
+      night('friday', 'Europe/Berlin', '00:30', '00:15'),
+      '2026-07-04T00:10:00+02:00',
+      true,
+    ],
+    ['a night until midnight', night('friday', 'Europe/Berlin', '22:00', '24:00'), '2026-07-04T00:00:00+02:00', false],
+    ['a day', night('friday', 'Europe/Berlin', '08:00', '18:00'), '2026-07-03T12:00:00+02:00', true],
+    ['the day after', night('friday', 'Europe/Berlin', '08:00', '18:00'), '2026-07-04T12:00:00+02:00', false],
+    // The clock goes from 02:00 to 03:00 on 29 March 2026, a Sunday, and from 03:00 to 02:00 on 25 October.
+    ['a night that lacks an hour, before', night('saturday'), '2026-03-29T01:59:59+01:00', true],
+    ['a night that lacks an hour, after', night('saturday'), '2026-03-29T03:00:00+02:00', true],
+    ['a night that lacks an hour, at its end', night('saturday'), '2026-03-29T05:59:59+02:00', true],
+    ['a night that lacks an hour, of another day', night('sunday'), '2026-03-29T05:59:59+02:00', false],
+    ['a night that lacks an hour, over', night('saturday'), '2026-03-29T06:00:00+02:00', false],
+    ['a night with an hour twice, the first time', night('saturday'), '2026-10-25T02:30:00+02:00', true],
+    ['a night with an hour twice, the second time', night('saturday'), '2026-10-25T02:30:00+01:00', true],
+    ['a night with an hour twice, at its end', night('saturday'), '2026-10-25T05:59:59+01:00', true],
+    ['a night with an hour twice, of another day', night('sunday'), '2026-10-25T05:59:59+01:00', false],
+    [
+      'just after midnight, the clock set since',
+      night('saturday', 'Europe/Berlin', '00:15', '00:10'),
+      '2026-03-29T23:50:00+02:00',
+      false,
+    ],
+    ['and of the right day', night('sunday', 'Europe/Berlin', '00:15', '00:10'), '2026-03-29T23:50:00+02:00', true],
+    ['and with an hour more', night('sunday', 'Europe/Berlin', '23:45', '23:40'), '2026-10-25T23:30:00+01:00', false],
+    ['and of the day before', night('saturday', 'Europe/Berlin', '23:45', '23:40'), '2026-10-25T23:30:00+01:00', true],
+    [
+      'a time that the clock skips',
+      night('sunday', 'Europe/Berlin', '02:30', '06:00'),
+      '2026-03-29T03:10:00+02:00',
+      true,
+    ],
+    // 22:00 in Berlin is 05:00 in Tokyo, the day after.
+    ['a night that begins on a Saturday elsewhere', night('saturday', 'Asia/Tokyo'), '2026-07-03T23:00:00+02:00', true],
+    ['the same after midnight', night('saturday', 'Asia/Tokyo'), '2026-07-04T05:00:00+02:00', true],
+    ['the same on the next day', night('saturday', 'Asia/Tokyo'), '2026-07-04T23:00:00+02:00', false],
+  ])('%s', (_, text, time, expected) => {
+    expect(holds(text, '10.0.0.1', time)).toBe(expected)
+  })
+
+  test('and says so where the night ends on another', () => {
+    const { phrase } = compileConditions(parseDocument(conditionsSchema, night('friday, saturday'), 'c.yaml').value)
+    expect(phrase).toBe(
+      'a time from 22:00 to 06:00 Europe/Berlin and a night that begins on a friday or saturday in Europe/Berlin',
+    )
+  })
+})
+
 describe('a span of time', () => {
   test.each<[text: string, time: string, holds: boolean]>([
     ['notBefore: 2026-07-01T10:00:00+02:00', '2026-07-01T08:00:00Z', true],

@@ -65,7 +65,9 @@ export const conditionsSchema = z
       })
       .readonly()
       .optional()
-      .describe('Days of the week by the calendar on the wall.'),
+      .describe(
+        'Days of the week by the calendar on the wall. With `timeOfDay` those on which that time begins: a night of Friday goes on into Saturday.',
+      ),
     notBefore: instant.optional().describe('First moment at which the rules are in force: `2026-07-01T08:00:00Z`.'),
     notAfter: instant.optional().describe('Last moment at which the rules are in force.'),
     extra: z
@@ -92,7 +94,7 @@ export const conditionsSchema = z
 export type Conditions = z.output<typeof conditionsSchema>
 
 /** Who asks, from where and when. */
-export type Circumstances = Pick<Attributes, 'subject' | 'sourceIP' | 'atMs'>
+type Circumstances = Pick<Attributes, 'subject' | 'sourceIP' | 'atMs'>
 
 /** What of a request changes while subject and target stay. */
 export type Circumstance = 'time' | 'sourceIP'
@@ -125,7 +127,7 @@ export function compileConditions({
   const parts: readonly Part[] = [
     ...(sourceIPs === undefined ? [] : [inRanges(sourceIPs)]),
     ...(timeOfDay === undefined ? [] : [atTimeOfDay(timeOfDay)]),
-    ...(weekdays === undefined ? [] : [onWeekdays(weekdays)]),
+    ...(weekdays === undefined ? [] : [onWeekdays(weekdays, timeOfDay)]),
     ...(notBefore === undefined ? [] : [notBeforeMoment(notBefore)]),
     ...(notAfter === undefined ? [] : [notAfterMoment(notAfter)]),
     ...Object.entries(extra ?? {}).map(([key, values]) => withClaim(key, values)),
@@ -137,34 +139,52 @@ export function compileConditions({
   }
 }
 
+/** For how many addresses a condition remembers whether it holds. */
+const MAX_ADDRESSES = 100
+
 function inRanges(sourceIPs: readonly string[]): Part {
   const includes = createAddressMatcher(sourceIPs)
+  const known = new Map<string, boolean>()
   return {
     phrase: `a source address in ${sourceIPs.join(' or ')}`,
     circumstance: 'sourceIP',
-    holds: ({ sourceIP }) => includes(sourceIP),
+    holds: ({ sourceIP }) => {
+      let included = known.get(sourceIP)
+      if (included === undefined) {
+        included = includes(sourceIP)
+        if (known.size >= MAX_ADDRESSES) known.clear()
+        known.set(sourceIP, included)
+      }
+      return included
+    },
   }
 }
 
-function atTimeOfDay({ from, to, timeZone: zone }: NonNullable<Conditions['timeOfDay']>): Part {
-  const wallClock = eachMinute({ timeZone: zone, hour: '2-digit', minute: '2-digit', hourCycle: 'h23' })
+type TimeOfDay = NonNullable<Conditions['timeOfDay']>
+
+function atTimeOfDay({ from, to, timeZone: zone }: TimeOfDay): Part {
+  const timeAt = eachMinute(wallClock(zone))
   return {
     phrase: `a time from ${from} to ${to} ${zone}`,
     circumstance: 'time',
     holds: ({ atMs }) => {
-      const now = wallClock(atMs)
+      const now = timeAt(atMs)
       return from < to ? from <= now && now < to : from <= now || now < to
     },
   }
 }
 
-function onWeekdays({ days, timeZone: zone }: NonNullable<Conditions['weekdays']>): Part {
-  const calendar = eachMinute({ timeZone: zone, weekday: 'long' })
+/** With a time of day, by the day on which that begins: a night of Friday goes on into Saturday. */
+function onWeekdays({ days, timeZone: zone }: NonNullable<Conditions['weekdays']>, time?: TimeOfDay): Part {
+  const calendar = new Intl.DateTimeFormat('en-GB', { timeZone: zone, weekday: 'long' })
+  const beginOf = time === undefined ? (atMs: number) => atMs : lastTimeAt(time)
+  const dayAt = eachMinute((atMs) => calendar.format(beginOf(atMs)).toLowerCase())
   const allowed: ReadonlySet<string> = new Set(days)
+  const overnight = time !== undefined && time.from > time.to
   return {
-    phrase: `a ${days.join(' or ')} in ${zone}`,
+    phrase: `a ${overnight ? 'night that begins on a ' : ''}${days.join(' or ')} in ${zone}`,
     circumstance: 'time',
-    holds: ({ atMs }) => allowed.has(calendar(atMs).toLowerCase()),
+    holds: ({ atMs }) => allowed.has(dayAt(atMs)),
   }
 }
 
@@ -190,19 +210,50 @@ function withClaim(key: string, values: readonly string[]): Part {
 
 const MINUTE_MS = 60_000
 
-/** The clock on the wall, which shows the same for a whole minute in every time zone; asking it costs a microsecond. */
-function eachMinute(options: Intl.DateTimeFormatOptions): (atMs: number) => string {
-  const clockOfZone = new Intl.DateTimeFormat('en-GB', options)
+const DAY_MINUTES = 24 * 60
+
+/** The time that the clock on the wall shows, as `08:00`. */
+function wallClock(zone: string): (atMs: number) => string {
+  const onWall = new Intl.DateTimeFormat('en-GB', {
+    timeZone: zone,
+    hour: '2-digit',
+    minute: '2-digit',
+    hourCycle: 'h23',
+  })
+  return (atMs) => onWall.format(atMs)
+}
+
+/** What a clock or a calendar shows is the same for a whole minute in every time zone; asking it costs a microsecond. */
+function eachMinute(show: (atMs: number) => string): (atMs: number) => string {
   let lastMinute = NaN
   let shown = ''
   return (atMs) => {
     const minute = Math.floor(atMs / MINUTE_MS)
     if (minute !== lastMinute) {
-      shown = clockOfZone.format(atMs)
+      shown = show(atMs)
       lastMinute = minute
     }
     return shown
   }
+}
+
+/** The moment, to a minute, at which the clock on the wall last showed `from`, or would have if it had not been set then. */
+function lastTimeAt({ from, timeZone: zone }: TimeOfDay): (atMs: number) => number {
+  const timeAt = wallClock(zone)
+  const wanted = minutesOf(from)
+  return (atMs) => {
+    const ago = (minutesOf(timeAt(atMs)) - wanted + DAY_MINUTES) % DAY_MINUTES
+    const guessMs = atMs - ago * MINUTE_MS
+    // By as much as the clock was set meanwhile, the guess shows another time.
+    const half = DAY_MINUTES / 2
+    const off = ((minutesOf(timeAt(guessMs)) - wanted + DAY_MINUTES + half) % DAY_MINUTES) - half
+    return Math.min(atMs, guessMs - off * MINUTE_MS)
+  }
+}
+
+function minutesOf(time: string): number {
+  const [hours = '', minutes = ''] = time.split(':')
+  return Number(hours) * 60 + Number(minutes)
 }
 
 /** A day that a month lacks is taken for one of the next month by `Date.parse`. */

@@ -8,15 +8,18 @@ import type { PolicyAuthorizer } from './policy-authorizer.ts'
 /** An authorizer that counts what it is asked. */
 function counted(authorizer: PolicyAuthorizer): { authorizer: PolicyAuthorizer; asked: () => number } {
   let asked = 0
-  const authorize = (given: Attributes) => {
+  const decide = (given: Attributes) => {
     asked += 1
-    return authorizer.authorize(given)
+    return authorizer.decide(given)
   }
   return {
     asked: () => asked,
     authorizer: {
       revision: authorizer.revision,
-      authorize,
+      authorize: (given) => authorizer.authorize(given),
+      decide,
+      nearest: (given) => authorizer.nearest(given),
+      dependsOnTime: (who, socket) => authorizer.dependsOnTime(who, socket),
       decisionKey: (given) => authorizer.decisionKey(given),
       mayReach: (who, socket) => authorizer.mayReach(who, socket),
       summary: (who, socket) => authorizer.summary(who, socket),

@@ -13,6 +13,9 @@ const authorizer = authorizerOf({
   { verbs: [bind], resources: [clusterroles] },
   { verbs: [update, patch], resources: [services, configmaps] },
   ]`,
+  operators:
+    'subjects: { users: [operator] }, rules: [{ verbs: [impersonate], resources: [users], resourceNames: [bob] }]',
+  others: 'subjects: { users: [bob] }, rules: [{ verbs: [list], resources: [pods] }]',
 })
 const ana: Caller = {
   subject: subject('ana'),
@@ -83,6 +86,21 @@ describe('what the gateway asks besides', () => {
       expect(explain(words)).toMatchObject({ decision: { effect: 'allow' }, additional: [], lacking: null })
     },
   )
+
+  test('is asked of the sender, and the request of whom they would be', () => {
+    const allowed = explain('list pods --as bob', { ...ana, subject: subject('operator') })
+    expect(allowed).toMatchObject({ decision: { effect: 'allow', rule: 'others#1' }, lacking: null })
+    expect(allowed.additional).toMatchObject([
+      { requestInfo: { verb: 'impersonate', resource: 'users', name: 'bob' }, decision: { rule: 'operators#1' } },
+    ])
+    const denied = explain('list pods --as bob')
+    expect(denied).toMatchObject({
+      decision: { effect: 'no-opinion' },
+      lacking: { requestInfo: { verb: 'impersonate' } },
+    })
+    const ownDenied = explain('list secrets --as bob', { ...ana, subject: subject('operator') })
+    expect(ownDenied).toMatchObject({ decision: { effect: 'no-opinion' }, lacking: null })
+  })
 
   test('is left to Kubernetes where that sees the subject', () => {
     const explained = explain('create clusterroles', { ...ana, forwardAs: 'subject' })

@@ -27,7 +27,7 @@ export interface Explained extends Check {
   readonly decision: Decision
   /** What has to be allowed besides, in the order in which the gateway asks. Mostly empty. */
   readonly additional: readonly Check[]
-  /** The one of these by which a request is denied that would be allowed without; null otherwise. */
+  /** The one of these by which the request is denied; null when it is allowed, or denied itself. */
   readonly lacking: Check | null
 }
 
@@ -36,33 +36,57 @@ export interface Refused {
   readonly error: Status
 }
 
+/** What is decided of a request. */
+export type ExplainedRequest = Omit<AskedRequest, 'also'>
+
 /** Decides a request as the gateway would. */
-export function explainRequest(
-  authorizer: Authorizer,
-  caller: Caller,
-  { requestInfo, headers }: Omit<AskedRequest, 'also'>,
-): Explained {
-  const [info, ...besides] = requiredOf({ requestInfo, headers }, caller.forwardAs)
-  const own = authorizer.authorize({ ...caller, requestInfo: info })
-  if (besides.length === 0) return { requestInfo, decision: own, additional: NOTHING, lacking: null }
-  const additional = besides.map((required) => ({
-    requestInfo: required,
-    decision: authorizer.authorize({ ...caller, requestInfo: required }),
-  }))
-  const denied = additional.find(({ decision }) => decision.effect !== 'allow') ?? null
-  const lacking = own.effect === 'allow' ? denied : null
-  return { requestInfo, decision: lacking?.decision ?? own, additional, lacking }
+export function explainRequest(authorizer: Authorizer, caller: Caller, asked: ExplainedRequest): Explained {
+  const { assuming, own, beside } = requiredOf(caller, asked)
+  const check = (attributes: Attributes): Check => ({
+    requestInfo: attributes.requestInfo,
+    decision: authorizer.authorize(attributes),
+  })
+  const { decision } = check(own)
+  if (assuming.length + beside.length === 0) {
+    return { requestInfo: asked.requestInfo, decision, additional: NOTHING, lacking: null }
+  }
+  const [before, after] = [assuming.map(check), beside.map(check)]
+  const isDenied = (one: Check): boolean => one.decision.effect !== 'allow'
+  const lacking = before.find(isDenied) ?? (decision.effect === 'allow' ? after.find(isDenied) : undefined) ?? null
+  return {
+    requestInfo: asked.requestInfo,
+    decision: lacking?.decision ?? decision,
+    additional: [...before, ...after],
+    lacking,
+  }
 }
 
-const NOTHING: readonly Check[] = []
+const NOTHING: readonly never[] = []
 
-/** Everything that has to be allowed for a request to be: first the request itself, as it is decided. */
+/** Everything that has to be allowed for a request to be. */
+export interface Required {
+  /** For its sender to be somebody else. */
+  readonly assuming: readonly Attributes[]
+  /** The request itself, as it is decided. */
+  readonly own: Attributes
+  /** What Kubernetes asks besides, or would. */
+  readonly beside: readonly Attributes[]
+}
+
 export function requiredOf(
-  { requestInfo, headers }: Omit<AskedRequest, 'also'>,
-  forwardAs: ForwardAs,
-): readonly [RequestInfo, ...RequestInfo[]] {
-  const info = requestInfoToAuthorize(requestInfo)
-  return [info, ...additionalChecks(info, headers, forwardAs)]
+  { forwardAs, ...caller }: Caller,
+  { requestInfo, headers, assumed }: ExplainedRequest,
+): Required {
+  const own = {
+    ...caller,
+    ...(assumed !== null && { subject: assumed.subject }),
+    requestInfo: requestInfoToAuthorize(requestInfo),
+  }
+  return {
+    assuming: assumed?.checks.map((check) => ({ ...caller, requestInfo: check })) ?? NOTHING,
+    own,
+    beside: additionalChecks(own.requestInfo, headers, forwardAs).map((check) => ({ ...own, requestInfo: check })),
+  }
 }
 
 /** Parses and decides a request line as the gateway would. A PATCH is taken for one that applies nothing. */
@@ -79,5 +103,5 @@ export function explainRequestLine(
     if (error instanceof StatusError) return { error: error.status }
     throw error
   }
-  return explainRequest(authorizer, caller, { requestInfo, headers: [] })
+  return explainRequest(authorizer, caller, { requestInfo, headers: [], assumed: null })
 }

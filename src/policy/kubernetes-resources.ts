@@ -111,6 +111,11 @@ export function findResource(word: string): ApiResource | null {
   return { apiGroup, apiVersion: apiVersion ?? 'v1', resource, namespaced: !isClusterScoped(apiGroup, resource) }
 }
 
+/** Whether the objects of a kind are in namespaces; undefined for a kind that is not Kubernetes' own. */
+export function isNamespaced(apiGroup: string, resource: string): boolean | undefined {
+  return BY_GROUP.get(`${resource}.${apiGroup}`)?.namespaced
+}
+
 /** The plural that was probably meant, or null: for a singular, a short name, or a misspelt plural. */
 export function meantResource(word: string): string | null {
   const own = BY_NAME.get(word.toLowerCase())

@@ -77,6 +77,12 @@ describe('a grant that amounts to the administration of the cluster', () => {
     ],
     ['{ verbs: [create], resources: [certificatesigningrequests/nodeclient] }', 'get certificates of nodes'],
     ['{ verbs: [create], resources: [mutatingwebhookconfigurations] }', 'change admission'],
+    ['{ verbs: [deletecollection], resources: [validatingwebhookconfigurations] }', 'change admission'],
+    ['{ verbs: [patch], resources: [endpoints] }', 'send what is meant for services elsewhere'],
+    [
+      '{ verbs: [create, update, escalate], apiGroups: [postern.dev], resources: [clusterposternpolicies] }',
+      'change the policies of this gateway',
+    ],
     ['{ verbs: [create], resources: [customresourcedefinitions] }', 'change the API itself'],
     ['{ verbs: [create], resources: [persistentvolumes] }', 'mount the disks of nodes'],
     ['{ verbs: [update], resources: [configmaps], namespaces: ["kube-*"] }', 'write configuration of the cluster'],
@@ -99,6 +105,8 @@ describe('a grant that amounts to the administration of the cluster', () => {
     '{ effect: deny, verbs: [get], resources: [secrets] }',
     '{ verbs: [get], resources: ["*"] }, { effect: deny, verbs: ["*"], resources: [secrets] }',
     '{ verbs: [update], resources: [configmaps], namespaces: [a] }',
+    '{ verbs: [create, update], apiGroups: [postern.dev], resources: [clusterposternpolicies] }',
+    '{ verbs: [create], resources: [certificatesigningrequests/nodeclient], resourceNames: [a] }',
   ])('is not %s', (rule) => {
     expect(lint(rule)).toEqual([])
   })
@@ -122,6 +130,7 @@ describe('a rule that never matches', () => {
       '{ verbs: [get], resources: [pods], apiGroups: [""], except: { apiGroups: ["*"] } }',
       'its exceptions leave nothing',
     ],
+    ['{ verbs: [get], resources: [pods], except: { resourceNames: ["*"] } }', 'its exceptions leave nothing'],
     ['{ verbs: [get], nonResourceURLs: [/api/v1/pods] }', 'below these paths are resources'],
     ['{ verbs: [get], nonResourceURLs: ["/apis/apps/v1/deployments*"] }', 'below these paths are resources'],
   ])('%s', (rule, why) => {
@@ -137,6 +146,9 @@ describe('a rule that never matches', () => {
   test.each([
     '{ verbs: [create], resources: [pods/eviction], resourceNames: [a] }',
     '{ verbs: [get, create], resources: [configmaps], resourceNames: [a] }',
+    '{ verbs: [create], resources: ["*"], resourceNames: [a] }',
+    '{ effect: deny, verbs: [deletecollection], resources: [secrets], resourceNames: [db] }',
+    '{ effect: deny, verbs: [get], resources: [pods], except: { namespaces: ["*"] } }',
     '{ verbs: [get], resources: [namespaces], namespaces: [a] }',
     '{ verbs: [get], resources: [pods], namespaces: ["{{ subject.username }}"], except: { namespaces: [a] } }',
     '{ verbs: [get], resources: [widgets], namespaces: [a] }',
@@ -240,6 +252,16 @@ describe('words', () => {
       ),
     ).toEqual([])
   })
+})
+
+test('a rule about what is asked for and not served is right against a cluster too', () => {
+  const rules = [
+    '{ verbs: [impersonate], resources: [users, groups, uids, userextras/team] }',
+    '{ verbs: [approve], resources: [signers], apiGroups: ["*"] }',
+    '{ verbs: [list, delete], apiGroups: [postern.dev], resources: [sessions, sessions/follow, recordings/cast] }',
+  ]
+  expect(rules.flatMap((rule) => lint(rule, discovery)).filter((line) => line.includes('unknown'))).toEqual([])
+  expect(lint('{ verbs: [list], apiGroups: [apps], resources: [sessions] }', discovery)).toHaveLength(1)
 })
 
 test('a policy that is over is told', () => {

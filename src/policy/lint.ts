@@ -12,7 +12,7 @@ import { createPatternCompiler } from './pattern-compiler.ts'
 import type { NonResourceRule, ResourceRule } from './policy-document.ts'
 import type { Policy, PolicySet } from './policy-set.ts'
 import { powersOf } from './powers.ts'
-import { resourceTerm } from './request-terms.ts'
+import { ALL, resourceTerm } from './request-terms.ts'
 import { findShadows } from './shadows.ts'
 
 /** What is looked for, with what it means. */
@@ -87,7 +87,6 @@ function powerFindings(
   return [{ code: 'cluster-admin', level: confined ? 'note' : 'warning', message }]
 }
 
-const NAMELESS_VERBS: ReadonlySet<string> = new Set(['create', 'deletecollection'])
 const SESSIONS: ReadonlySet<string> = new Set(['pods/exec', 'pods/attach', 'pods/portforward'])
 
 function whyNever({ policy, rule, patterns }: CompiledRule, { sockets }: LintSurroundings): readonly string[] {
@@ -104,8 +103,9 @@ function whyNever({ policy, rule, patterns }: CompiledRule, { sockets }: LintSur
   const { verbs, resources, namespaces, resourceNames, apiGroups } = rule
   if (
     resourceNames !== undefined &&
-    !resources.some((name) => name.includes('/')) &&
-    verbs.every((verb) => NAMELESS_VERBS.has(verb))
+    !resources.some((name) => name.includes('/') || name === '*') &&
+    // What is denied to some of a collection is denied to all of it.
+    verbs.every((verb) => verb === 'create' || (verb === 'deletecollection' && rule.effect !== 'deny'))
   ) {
     reasons.push(`a ${verbs.join(' or ')} carries no name, and so no resourceNames match it`)
   }
@@ -117,9 +117,9 @@ function whyNever({ policy, rule, patterns }: CompiledRule, { sockets }: LintSur
   }
   if (
     isEmpty(resources.map(toTerm), patterns.resource) ||
-    isEmpty(namespaces, patterns.namespace) ||
-    isEmpty(resourceNames, patterns.name) ||
-    isEmpty(apiGroups, patterns.group)
+    isEmpty(namespaces ?? anyOf(rule.except?.namespaces), patterns.namespace) ||
+    isEmpty(resourceNames ?? anyOf(rule.except?.resourceNames), patterns.name) ||
+    isEmpty(apiGroups ?? anyOf(rule.except?.apiGroups), patterns.group)
   ) {
     reasons.push('its exceptions leave nothing of it')
   }
@@ -127,6 +127,11 @@ function whyNever({ policy, rule, patterns }: CompiledRule, { sockets }: LintSur
 }
 
 const RESOURCE_PATH = /^\/(?:api|apis\/[^/*]+)\/[^/*]+\/./
+
+/** Words that stand for an omitted list from which everything may have been excepted; undefined where not. */
+function anyOf(exceptions: readonly string[] | undefined): readonly string[] | undefined {
+  return exceptions?.includes('*') === true ? ['0', '', ALL] : undefined
+}
 
 /** Whether none of the entries, each taken to the letter, matches the pattern that was made of them and the exceptions. */
 function isEmpty(entries: readonly string[] | undefined, pattern: RegExp): boolean {
@@ -173,19 +178,24 @@ function unknownResources(
     return written.flatMap((name) => {
       const [resource = ''] = name.split('/')
       const own = findResource(resource)
-      const alias = own !== null && own.resource !== resource && (apiGroups ?? [own.apiGroup]).includes(own.apiGroup)
+      if (own === null || own.resource === resource) return []
+      if (resource.includes('.')) {
+        const meant = `resources: [${own.resource}] with apiGroups: [${own.apiGroup}]`
+        return [found('warning', `${resource} holds an API group, did you mean ${meant}?`)]
+      }
+      const alias = (apiGroups ?? [own.apiGroup]).includes(own.apiGroup)
       return alias ? [found('warning', `${resource} is no plural, did you mean ${own.resource}?`)] : []
     })
   }
   const groups = [...(apiGroups ?? []), ...(except?.apiGroups ?? [])].filter(
-    (group) => group !== '*' && !served.groups.has(group),
+    (group) => group !== '*' && group !== POSTERN_GROUP && !served.groups.has(group),
   )
   return [
     ...groups.map((group) =>
       found('error', `the cluster has no API group ${group}${didYouMean(nearestName(group, [...served.groups]))}`),
     ),
     ...written
-      .filter((name) => !served.has(name, apiGroups))
+      .filter((name) => !served.has(name, apiGroups) && !isAskedAbout(name, apiGroups))
       .map((name) => {
         const meant = meantResource(name) ?? nearestName(name, served.names)
         return found(
@@ -194,6 +204,25 @@ function unknownResources(
         )
       }),
   ]
+}
+
+const POSTERN_GROUP = 'postern.dev'
+/** Kinds of the gateway's own. */
+const POSTERN_KINDS: ReadonlySet<string> = new Set(['sockets', 'sessions', 'recordings', 'logins'])
+/** What no cluster serves, and rules are written about all the same, by API group. */
+const ASKED_ABOUT: ReadonlyMap<string, readonly string[]> = new Map([
+  ['', ['users', 'groups']],
+  ['authentication.k8s.io', ['uids', 'userextras']],
+  ['certificates.k8s.io', ['signers', 'certificatesigningrequests/nodeclient']],
+  ['resource.k8s.io', ['resourceclaims/binding', 'resourceclaims/driver']],
+])
+
+/** Whether a rule may name it although the cluster does not serve it. */
+function isAskedAbout(name: string, apiGroups: readonly string[] | undefined): boolean {
+  const isOneOf = (group: string): boolean => apiGroups?.some((one) => one === '*' || one === group) ?? true
+  const [resource = ''] = name.split('/')
+  if (isOneOf(POSTERN_GROUP) && POSTERN_KINDS.has(resource)) return true
+  return [...ASKED_ABOUT].some(([group, kinds]) => isOneOf(group) && (kinds.includes(name) || kinds.includes(resource)))
 }
 
 function didYouMean(meant: string | null): string {

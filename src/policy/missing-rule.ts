@@ -3,7 +3,7 @@ import type { RequestInfo } from '../kube/request-info.ts'
 /**
  * The rule that would allow a request, ready to paste into a policy:
  * `{ verbs: [get], resources: [secrets], namespaces: [default] }`. Empty when no rule could, for want of a verb, and when
- * a word of the request is too long to repeat. Printable whatever was asked.
+ * a word of the request is too long to repeat or would grant more in a rule than was asked. Printable whatever was asked.
  */
 export function missingRule(requestInfo: RequestInfo): string {
   const { verb, apiGroup, resource, subresource, namespace, path } = requestInfo
@@ -20,9 +20,12 @@ export function missingRule(requestInfo: RequestInfo): string {
 /** Longer words are no names that Kubernetes knows, in UTF-16 units. */
 const MAX_WORD_LENGTH = 253
 
+/** What stands for other words in a rule: a glob, and a template. */
+const MEANS_MORE = /\*|\{\{/
+
 /** Lists of one entry, those without left out. */
 function render(entries: Readonly<Record<string, string>>): string {
-  if (Object.values(entries).some((value) => value.length > MAX_WORD_LENGTH)) return ''
+  if (Object.values(entries).some((value) => value.length > MAX_WORD_LENGTH || MEANS_MORE.test(value))) return ''
   const lists = Object.entries(entries)
     .filter(([, value]) => value !== '')
     .map(([key, value]) => `${key}: [${yamlWord(value)}]`)

@@ -1,10 +1,9 @@
 import { excerpt } from '../kube/quote.ts'
-import type { Subject } from '../kube/subject.ts'
-import type { NearestRule } from './authorizer.ts'
+import type { Attributes, NearestRule } from './authorizer.ts'
 import { resolves } from './compiled-rule.ts'
 import type { CompiledRule } from './compiled-rule.ts'
 import { ALL } from './request-terms.ts'
-import type { RequestTerms } from './request-terms.ts'
+import type { RequestInfoTerms } from './request-terms.ts'
 
 /** How many rules a denial names. */
 const MAX_NEAREST = 3
@@ -19,14 +18,14 @@ type Part = (typeof PARTS)[number]
  */
 export function nearestRules(
   rules: readonly CompiledRule[],
-  terms: RequestTerms,
-  subject: Subject,
+  terms: RequestInfoTerms,
+  attributes: Attributes,
 ): readonly NearestRule[] {
   const nearest: { readonly rule: CompiledRule; readonly distance: number }[] = []
   for (const rule of rules) {
     if (rule.rule.effect === 'deny' || 'resources' in rule.rule === terms.resource.startsWith('/')) continue
     const limit = nearest[MAX_NEAREST - 1]?.distance ?? Infinity
-    const distance = distanceOf(rule, terms, subject, limit)
+    const distance = distanceOf(rule, terms, attributes, limit)
     if (distance >= limit) continue
     const place = nearest.findIndex((other) => distance < other.distance)
     nearest.splice(place < 0 ? nearest.length : place, 0, { rule, distance })
@@ -35,26 +34,27 @@ export function nearestRules(
   return nearest.map(({ rule }) => ({
     rule: rule.rule.id,
     location: rule.rule.location,
-    missing: PARTS.flatMap((part) => (lacks(rule, part, terms, subject) ? [phrase(rule, part, terms)] : [])),
+    missing: PARTS.flatMap((part) => (lacks(rule, part, terms, attributes) ? [phrase(rule, part, terms)] : [])),
   }))
 }
 
 /** Grows with the number of parts that a rule lacks and then with their weight. Inexact from `limit` on. */
-function distanceOf(rule: CompiledRule, terms: RequestTerms, subject: Subject, limit: number): number {
+function distanceOf(rule: CompiledRule, terms: RequestInfoTerms, attributes: Attributes, limit: number): number {
   let distance = 0
   for (let weight = PARTS.length - 1; weight >= 0 && distance < limit; weight -= 1) {
     const part = PARTS[weight]
-    if (part !== undefined && lacks(rule, part, terms, subject)) distance += 100 + weight
+    if (part !== undefined && lacks(rule, part, terms, attributes)) distance += 100 + weight
   }
   return distance
 }
 
-function lacks({ patterns, templates }: CompiledRule, part: Part, terms: RequestTerms, subject: Subject): boolean {
-  if (patterns[part].test(terms[part])) return false
-  return !((part === 'namespace' || part === 'name') && resolves(templates[part], subject, terms[part]))
+function lacks(rule: CompiledRule, part: Part, terms: RequestInfoTerms, attributes: Attributes): boolean {
+  if (part === 'conditions') return rule.condition?.holds(attributes) === false
+  if (rule.patterns[part].test(terms[part])) return false
+  return !((part === 'namespace' || part === 'name') && resolves(rule.templates[part], attributes.subject, terms[part]))
 }
 
-function phrase({ rule, condition }: CompiledRule, part: Part, terms: RequestTerms): string {
+function phrase({ rule, condition }: CompiledRule, part: Part, terms: RequestInfoTerms): string {
   const term = part === 'conditions' ? '' : terms[part]
   switch (part) {
     case 'conditions':

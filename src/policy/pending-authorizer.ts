@@ -12,7 +12,10 @@ export function createPendingAuthorizer(revision: string, missing: string): Poli
   return {
     revision,
     authorize: refuse,
+    dependsOnTime: () => false,
+    decide: refuse,
     decisionKey: refuse,
+    nearest: refuse,
     mayReach: () => false,
     summary: () => [],
     rulesFor: refuse,

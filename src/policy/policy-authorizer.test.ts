@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { authorizerOf } from '../../test/support/policies.ts'
 import { attributes, request, subject } from '../../test/support/policy-requests.ts'
 import type { Attributes, Decision } from './authorizer.ts'
+import { cached } from './decision-cache.ts'
 import { MAX_NAME_LENGTH } from './policy-authorizer.ts'
 
 const ana = subject('ana@example.com', 'payments-dev')
@@ -340,4 +341,24 @@ test('two authorizers in one process know nothing of each other', () => {
       ['no-opinion', 'allow'],
     ])
   }
+})
+
+describe('whether time alone can change a decision', () => {
+  const authorizer = authorizerOf({
+    hours:
+      'subjects: { groups: [dev] }, conditions: { timeOfDay: { from: "08:00", to: "18:00", timeZone: UTC } }, rules: [{ verbs: [get], resources: [pods] }]',
+    once: 'subjects: { groups: [ops] }, sockets: [staging], conditions: { notAfter: 2026-07-01T08:00:00Z }, rules: [{ effect: deny, verbs: [get], resources: [pods] }]',
+    near: 'subjects: { groups: [office] }, conditions: { sourceIPs: [10.0.0.0/8] }, rules: [{ verbs: [get], resources: [pods] }]',
+  })
+
+  test.each<[group: string, socket: string, depends: boolean]>([
+    ['dev', 'production', true],
+    ['ops', 'staging', true],
+    ['ops', 'production', false],
+    ['office', 'production', false],
+    ['nobody', 'production', false],
+  ])('for a member of %s on %s: %s', (group, socket, depends) => {
+    expect(authorizer.dependsOnTime(subject('ana', group), socket)).toBe(depends)
+    expect(cached(authorizer).dependsOnTime(subject('ana', group), socket)).toBe(depends)
+  })
 })

@@ -1,9 +1,9 @@
+import type { RequestInfo } from '../kube/request-info.ts'
 import type { Subject } from '../kube/subject.ts'
 import type { Attributes, Authorizer, Decision, NearestRule, Obligations } from './authorizer.ts'
 import { CasbinDecider, casbinRequest } from './casbin.ts'
 import { compileRules } from './compiled-rule.ts'
 import type { CompiledRule, NamedCondition } from './compiled-rule.ts'
-import type { Circumstances } from './conditions.ts'
 import { nearestRules } from './nearest-rules.ts'
 import { strictest } from './obligations.ts'
 import { createPatternCompiler } from './pattern-compiler.ts'
@@ -20,12 +20,25 @@ import { RuleIndex } from './rule-index.ts'
  */
 export const MAX_NAME_LENGTH = 512
 
+/** A decision, and what it hangs on. */
+interface Decided {
+  /** Without what is nearest. */
+  readonly decision: Decision
+  /** What the rules demand that match otherwise, each once. The decision is another one only where another of these holds. */
+  readonly conditions: readonly NamedCondition[]
+}
+
 /** An {@link Authorizer} over policy documents, with what else there is to ask of them. */
 export interface PolicyAuthorizer extends Authorizer {
+  /** What {@link Authorizer.authorize} is made of. */
+  decide(attributes: Attributes): Decided
   /**
-   * All that a decision depends on but the subject: requests of one subject with the same key get the same decision.
+   * All that a decision hangs on but subject and conditions: requests of one subject with the same key have the same
+   * conditions, and the same decision while the same of these hold. What is nearest may differ.
    */
   decisionKey(attributes: Attributes): string
+  /** What comes nearest to allowing a request that no rule allows; costs the more rules are about the subject, within bounds. */
+  nearest(attributes: Attributes): readonly NearestRule[]
   /** Whether a rule allows the subject anything on a socket beyond what is built in. */
   mayReach(subject: Subject, socket: string): boolean
   /** What those rules allow, in short: `read`, `write in default`, `exec in default`. Denials are left out. */
@@ -60,39 +73,50 @@ class CasbinAuthorizer implements PolicyAuthorizer {
   }
 
   authorize(attributes: Attributes): Decision {
+    return withNearest(this.decide(attributes).decision, this, attributes)
+  }
+
+  decide(attributes: Attributes): Decided {
     const { subject, requestInfo, socket } = attributes
-    if (requestInfo.verb === '') return this.#noOpinion('no rule allows a request without a verb')
-    if (requestInfo.namespace.length > MAX_NAME_LENGTH || requestInfo.name.length > MAX_NAME_LENGTH) {
-      return this.#noOpinion('no rule allows a name longer than any in Kubernetes')
-    }
-    const { audiences, conditions } = this.#index.concerning(subject, socket)
+    if (requestInfo.verb === '') return this.#refuse('no rule allows a request without a verb')
+    if (isTooLong(requestInfo)) return this.#refuse('no rule allows a name longer than any in Kubernetes')
+    const { audiences, allows } = this.#index.concerning(subject, socket)
     const asked = requestInfoTerms(requestInfo)
-    const found = this.#index.candidates(audiences, asked)
-    const terms: RequestTerms = {
+    const candidates = this.#index.candidates(audiences, asked, subject)
+    const conditions = conditionsOf(candidates)
+    const holding = new Set(conditions.filter((condition) => condition.holds(attributes)))
+    const found = candidates.filter(({ condition }) => condition === null || holding.has(condition))
+    const decisive = this.#decisive(found, {
       ...asked,
       subjects: this.#termsOf(subject),
       socket,
-      conditions: conditionsThatHold(conditions, attributes) + templatesThatResolve(found, subject, asked),
-    }
-    const decisive = this.#decide(found, terms)
-    if (decisive?.rule.effect === 'deny') return this.#opinion(decisive, {})
-    if (decisive !== null) return this.#opinion(decisive, this.#obligations(found, terms))
-
-    if (!this.mayReach(subject, socket)) return this.#noOpinion('no rule allows this user anything on this socket')
-    return this.#noOpinion('no rule allows it', () => nearestRules(this.#documented(subject, socket), terms, subject))
+      conditions: namesOf([...holding]) + templatesThatResolve(found, subject, asked),
+    })
+    if (decisive !== null) return { decision: this.#opinion(decisive, found), conditions }
+    return this.#refuse(allows ? 'no rule allows it' : 'no rule allows this user anything on this socket', conditions)
   }
 
-  decisionKey(attributes: Attributes): string {
-    const { subject, socket, requestInfo } = attributes
+  dependsOnTime(subject: Subject, socket: string): boolean {
+    return this.#index.concerning(subject, socket).dependsOnTime
+  }
+
+  decisionKey({ socket, requestInfo }: Attributes): string {
     const { verb, group, resource, namespace, name } = requestInfoTerms(requestInfo)
-    const conditions = conditionsThatHold(this.#index.concerning(subject, socket).conditions, attributes)
     const named = this.#namesMatter || name.length > MAX_NAME_LENGTH ? name : ''
     const lengths = `${socket.length} ${verb.length} ${group.length} ${resource.length} ${namespace.length} ${named.length}`
-    return `${lengths} ${socket}${verb}${group}${resource}${namespace}${named}${conditions}`
+    return `${lengths} ${socket}${verb}${group}${resource}${namespace}${named}`
+  }
+
+  nearest(attributes: Attributes): readonly NearestRule[] {
+    const { subject, requestInfo, socket } = attributes
+    if (requestInfo.verb === '' || isTooLong(requestInfo)) return []
+    const asked = requestInfoTerms(requestInfo)
+    const { audiences } = this.#index.concerning(subject, socket)
+    return nearestRules(this.#index.neighbours(audiences, asked), asked, attributes)
   }
 
   mayReach(subject: Subject, socket: string): boolean {
-    return [...this.#index.concerning(subject, socket).audiences].some((audience) => audience.allows)
+    return this.#index.concerning(subject, socket).allows
   }
 
   summary(subject: Subject, socket: string): readonly string[] {
@@ -104,10 +128,10 @@ class CasbinAuthorizer implements PolicyAuthorizer {
   }
 
   /** The rule that decides, or null when none has an opinion. */
-  #decide(rules: readonly CompiledRule[], terms: RequestTerms): CompiledRule | null {
-    if (rules.length === 0) return null
+  #decisive(found: readonly CompiledRule[], terms: RequestTerms): CompiledRule | null {
+    if (found.length === 0) return null
     const id = this.#casbin.decide(
-      rules.map((rule) => rule.casbinLine),
+      outermost(found).map((rule) => rule.casbinLine),
       casbinRequest(terms),
     )
     if (id === null) return null
@@ -116,14 +140,8 @@ class CasbinAuthorizer implements PolicyAuthorizer {
     return rule
   }
 
-  #obligations(found: readonly CompiledRule[], terms: RequestTerms): Obligations {
-    const allowing = found.filter(({ rule }) => rule.effect === 'allow')
-    if (!allowing.some(hasSession)) return {}
-    const matching = allowing.filter((rule) => this.#decide([rule], terms) !== null)
-    return strictest(matching.map(({ rule }) => ('session' in rule ? rule.session : undefined)))
-  }
-
-  #opinion({ rule }: CompiledRule, obligations: Obligations): Decision {
+  /** `matching` are all rules that match, whose demands add up. */
+  #opinion({ rule }: CompiledRule, matching: readonly CompiledRule[]): Decision {
     return {
       effect: rule.effect,
       rule: rule.id,
@@ -131,24 +149,13 @@ class CasbinAuthorizer implements PolicyAuthorizer {
       policyRevision: this.revision,
       reason: `rule ${rule.id} ${rule.effect === 'allow' ? 'allows' : 'denies'} it`,
       nearest: [],
-      obligations,
+      obligations: rule.effect === 'allow' ? obligationsOf(matching) : {},
     }
   }
 
-  /** `nearest` is worked out when it is first read. */
-  #noOpinion(reason: string, findNearest: () => readonly NearestRule[] = () => []): Decision {
-    let nearest: readonly NearestRule[] | undefined
-    return {
-      effect: 'no-opinion',
-      rule: '',
-      location: '',
-      policyRevision: this.revision,
-      reason,
-      get nearest() {
-        return (nearest ??= findNearest())
-      },
-      obligations: {},
-    }
+  #refuse(reason: string, conditions: readonly NamedCondition[] = []): Decided {
+    const opinion = { effect: 'no-opinion', rule: '', location: '', reason, nearest: [], obligations: {} } as const
+    return { decision: { ...opinion, policyRevision: this.revision }, conditions }
   }
 
   #concerning(subject: Subject, socket: string): readonly CompiledRule[] {
@@ -167,8 +174,43 @@ class CasbinAuthorizer implements PolicyAuthorizer {
   }
 }
 
-function hasSession({ rule }: CompiledRule): boolean {
-  return 'session' in rule && rule.session !== undefined
+/** A decision with what is nearest, which is worked out when it is first read. */
+export function withNearest(
+  decision: Decision,
+  authorizer: Pick<PolicyAuthorizer, 'nearest'>,
+  attributes: Attributes,
+): Decision {
+  if (decision.effect !== 'no-opinion') return decision
+  let nearest: readonly NearestRule[] | undefined
+  return {
+    ...decision,
+    get nearest() {
+      return (nearest ??= authorizer.nearest(attributes))
+    },
+  }
+}
+
+function isTooLong({ namespace, name }: RequestInfo): boolean {
+  return namespace.length > MAX_NAME_LENGTH || name.length > MAX_NAME_LENGTH
+}
+
+/** What all of them demand, each once. */
+function conditionsOf(rules: readonly CompiledRule[]): readonly NamedCondition[] {
+  return [...new Set(rules.map(({ condition }) => condition).filter((condition) => condition !== null))]
+}
+
+/** How many of the rules that match Casbin is shown. */
+const MAX_LINES = 16
+
+/** Of more rules in order of rank those in the middle cannot decide: the first that denies does, or else the last. */
+function outermost(rules: readonly CompiledRule[]): readonly CompiledRule[] {
+  if (rules.length <= MAX_LINES) return rules
+  return [...rules.slice(0, MAX_LINES / 2), ...rules.slice(-MAX_LINES / 2)]
+}
+
+function obligationsOf(matching: readonly CompiledRule[]): Obligations {
+  const demands = matching.map(({ rule }) => ('session' in rule ? rule.session : undefined))
+  return demands.every((demand) => demand === undefined) ? {} : strictest(demands)
 }
 
 /** Names of the templates of these rules that stand for the namespace or the name, each between spaces. */
@@ -185,9 +227,9 @@ export function templatesThatResolve(
   return resolving
 }
 
-/** The identifiers of the conditions that hold, each between spaces; empty when none does or none is asked for. */
-function conditionsThatHold(conditions: readonly NamedCondition[], circumstances: Circumstances): string {
-  let holding = ''
-  for (const { id, holds } of conditions) if (holds(circumstances)) holding += ` ${id} `
-  return holding
+/** The identifiers of conditions, each between spaces. */
+function namesOf(conditions: readonly NamedCondition[]): string {
+  let names = ''
+  for (const { id } of conditions) names += ` ${id} `
+  return names
 }

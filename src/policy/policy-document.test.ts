@@ -56,6 +56,26 @@ describe('a rule', () => {
       'spec.rules[0].namespaces[0]|is "a*b*c*"|at most two',
     ],
     [
+      '{ verbs: [get], resources: [nodes], namespaces: ["**"] }',
+      'spec.rules[0].namespaces[0]|is "**"|"*" in place of "**"',
+    ],
+    [
+      '{ verbs: [create], resources: [configmaps], resourceNames: ["a**"] }',
+      'spec.rules[0].resourceNames[0]|is "a**"|"*" in place of "**"',
+    ],
+    [
+      '{ verbs: [get], resources: [pods], namespaces: ["{{ subject.username }}**"] }',
+      'spec.rules[0].namespaces[0]|is "{{ subject.username }}**"|"*" in place of "**"',
+    ],
+    [
+      '{ verbs: [get], resources: [pods], except: { namespaces: ["**a"] } }',
+      'spec.rules[0].except.namespaces[0]|is "**a"|"*" in place of "**"',
+    ],
+    [
+      '{ verbs: [get], resources: [pods], except: { resourceNames: ["**"] } }',
+      'spec.rules[0].except.resourceNames[0]|is "**"|"*" in place of "**"',
+    ],
+    [
       '{ verbs: [get], resources: [pods], namespaces: ["{{ x }}"] }',
       'spec.rules[0].namespaces[0]|is "{{ x }}"|a namespace',
     ],

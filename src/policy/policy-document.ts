@@ -7,9 +7,17 @@ import { callerAddress, conditionsSchema, extraKey, instant } from './conditions
 /** A `*` more would let a long name of a caller's choosing cost much to match. */
 const GLOB = /^(?:[^*]*\*){0,2}[^*]*$/
 
+/** Not `**`, which elsewhere stands for more than `*`: across directories, or nothing at all. */
+const STARS_APART = /^\*?(?:[^*]\*?)*$/
+
 const RESERVED_NAME = /^(?!postern\b)/
 
 const word = (expected: string, pattern: RegExp) => z.string({ error: expected }).regex(pattern, { error: expected })
+
+const globWord = (expected: string, pattern: RegExp) =>
+  word(expected, pattern)
+    .regex(GLOB, { error: 'at most two "*"' })
+    .regex(STARS_APART, { error: '"*" in place of "**", as one already stands for any characters' })
 
 const policyName = word('lower-case letters, digits, "-" and ".", not beginning with "postern"', RESERVED_NAME)
   .regex(/^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/, {
@@ -22,10 +30,10 @@ const exactName = word(
   /^(?!\s)[^*\p{Cc}\p{Cs}]{1,256}(?<!\s)$/u,
 )
 
-const socketPattern = word(
+const socketPattern = globWord(
   'a socket name, in which up to two "*" stand for any characters',
   /^[a-z0-9*](?:[a-z0-9.*-]{0,61}[a-z0-9*])?$/,
-).regex(GLOB, { error: 'at most two "*"' })
+)
 
 const socketName = word('the name of a socket', /^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$/)
 
@@ -44,27 +52,27 @@ const resource = word(
   /^(?:\*|[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?)(?:\/(?:\*|[a-z0-9][a-z0-9._-]{0,252}))?$/,
 )
 
-const namespacePattern = word(
+const namespacePattern = globWord(
   'a namespace, in which up to two "*" stand for any characters',
   /^[a-z0-9*](?:[a-z0-9*-]{0,61}[a-z0-9*])?$/,
-).regex(GLOB, { error: 'at most two "*"' })
+)
 
-const namespaceEntry = word(
+const namespaceEntry = globWord(
   'a namespace, in which up to two "*" stand for any characters and one {{ subject.username }} for who asks',
   new RegExp(`^(?:[a-z0-9*](?:[a-z0-9*-]{0,61}[a-z0-9*])?|[a-z0-9*-]{0,62}${TEMPLATE}[a-z0-9*-]{0,62})$`),
-).regex(GLOB, { error: 'at most two "*"' })
+)
 
 const NAME_CHARACTER = String.raw`[^\s/%?[\]{}\p{Cc}]`
 
-const namePattern = word(
+const namePattern = globWord(
   'the name of an object, in which up to two "*" stand for any characters',
   new RegExp(`^${NAME_CHARACTER}{1,253}$`, 'u'),
-).regex(GLOB, { error: 'at most two "*"' })
+)
 
-const nameEntry = word(
+const nameEntry = globWord(
   'the name of an object, in which up to two "*" stand for any characters and one {{ subject.username }} for who asks',
   new RegExp(`^(?:${NAME_CHARACTER}{1,253}|${NAME_CHARACTER}{0,253}${TEMPLATE}${NAME_CHARACTER}{0,253})$`, 'u'),
-).regex(GLOB, { error: 'at most two "*"' })
+)
 
 const nonResourceURL = word(
   'a path such as /version, or a beginning of paths such as "/metrics*"; "*" alone is any path',

@@ -7,6 +7,7 @@ import type { Decision } from './authorizer.ts'
 import { DISCOVERY } from './discovery-policy.ts'
 import type { Circumstance } from './conditions.ts'
 import { describeRequest } from './describe-request.ts'
+import { exampleSocket } from './example-socket.ts'
 import { explainRequest, requiredOf } from './explain.ts'
 import type { Caller, Explained } from './explain.ts'
 import { WordsError, splitWords } from './kubectl-words.ts'
@@ -58,7 +59,8 @@ export function runPolicyTests(
     const asked = requestOf(test)
     if (typeof asked === 'string') return ended(null, asked)
     const caller = callerOf(policy, test)
-    const required = requiredOf(asked, caller.forwardAs).map((requestInfo) => ({ ...caller, requestInfo }))
+    const { assuming, own, beside } = requiredOf(caller, asked)
+    const required = [...assuming, own, ...beside]
     for (const { rule } of required.flatMap(matcher.matching)) touched.add(rule.id)
     const circumstances = new Set(required.flatMap(matcher.dependsOn))
     const open = [...circumstances].filter((circumstance) => isOpen(test, circumstance))
@@ -75,7 +77,7 @@ export function runPolicyTests(
   function callerOf(policy: Policy, test: PolicyExample): Caller {
     const { user, groups, extra = {} } = test.as
     const subject: Subject = { username: user, uid: '', groups, extra }
-    const socket = test.socket ?? socketOf(policy)
+    const socket = test.socket ?? exampleSocket(policy.sockets)
     return {
       subject,
       socket,
@@ -120,9 +122,4 @@ function requestOf({ request }: PolicyExample): AskedRequest | string {
     if (error instanceof WordsError || error instanceof StatusError) return error.message
     throw error
   }
-}
-
-/** One that the policy is about. */
-function socketOf({ sockets: [pattern = '*'] = [] }: Policy): string {
-  return pattern === '*' ? 'any' : pattern.replaceAll('*', '')
 }

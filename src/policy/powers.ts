@@ -69,7 +69,7 @@ const POWERS: readonly Power[] = [
   },
   {
     phrase: 'change admission',
-    verbs: [...WRITE, 'delete'],
+    verbs: [...WRITE, 'delete', 'deletecollection'],
     resources: [
       ...['mutatingwebhookconfigurations', 'validatingwebhookconfigurations', 'mutatingadmissionpolicies'],
       ...['validatingadmissionpolicies', 'validatingadmissionpolicybindings', 'mutatingadmissionpolicybindings'],
@@ -84,6 +84,16 @@ const POWERS: readonly Power[] = [
     phrase: 'mount the disks of nodes',
     verbs: ['create'],
     resources: [':persistentvolumes', 'storage.k8s.io:csidrivers'],
+  },
+  {
+    phrase: 'send what is meant for services elsewhere',
+    verbs: WRITE,
+    resources: [':endpoints', 'discovery.k8s.io:endpointslices'],
+  },
+  {
+    phrase: 'change the policies of this gateway',
+    verbs: ['escalate'],
+    resources: ['postern.dev:clusterposternpolicies', 'postern.dev:posternpolicies'],
   },
   { phrase: 'write configuration of the cluster', verbs: WRITE, resources: [':configmaps'], namespace: 'kube-system' },
   {
@@ -114,6 +124,11 @@ export function powersOf(compiled: CompiledRule, denying: readonly CompiledRule[
   ).map(({ phrase }) => phrase)
 }
 
+/** What is asked for without a name, so that no rule for names grants it. */
+const OF_ANY_NAME: ReadonlySet<string> = new Set(
+  ['signers', 'certificatesigningrequests/nodeclient'].map((kind) => `${CERTIFICATES}:${kind}`),
+)
+
 function grants({ rule, patterns }: CompiledRule, verb: string, written: string, namespace?: string): boolean {
   const colon = written.indexOf(':')
   if (colon < 0) {
@@ -127,7 +142,7 @@ function grants({ rule, patterns }: CompiledRule, verb: string, written: string,
     patterns.resource.test(resourceTerm(resource, subresource)) &&
     patterns.group.test(group) &&
     (where === undefined || patterns.namespace.test(where)) &&
-    (verb !== 'create' || subresource !== '' || patterns.name.test('')) &&
+    ((verb === 'create' && subresource === '') || OF_ANY_NAME.has(written) ? patterns.name.test('') : true) &&
     patterns.verb.test(verbTerm(verb))
   )
 }

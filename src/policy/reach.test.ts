@@ -42,6 +42,7 @@ describe('reaching a socket', () => {
 })
 
 describe('the rules for a self review', () => {
+  const ALL_BUT_NAMED = '`*` grants neither exec nor what else has to be named'
   const builtIn = { verbs: ['create'], apiGroups: ['authorization.k8s.io'] }
 
   test('are those of the namespace, and what is built in', () => {
@@ -54,7 +55,11 @@ describe('the rules for a self review', () => {
     expect(rules.resourceRules).toHaveLength(4)
     expect(rules.nonResourceRules[0]).toEqual({ verbs: ['get'], nonResourceURLs: ['/metrics'] })
     expect(rules.nonResourceRules[1]?.nonResourceURLs).toContain('/api')
-    expect(rules).toMatchObject({ incomplete: false, evaluationError: '' })
+    expect(rules).toMatchObject({ incomplete: true, evaluationError: ALL_BUT_NAMED })
+    expect(authorizer.rulesFor(subject('ana'), 'production', 'payments')).toMatchObject({
+      incomplete: false,
+      evaluationError: '',
+    })
   })
 
   test('have their names', () => {
@@ -67,7 +72,7 @@ describe('the rules for a self review', () => {
   })
 
   test.each<[name: string, who: ReturnType<typeof subject>, error: string]>([
-    ['rules that deny', subject('x', 'dev', 'ops'), 'rules that deny are not listed'],
+    ['rules that deny', subject('x', 'dev', 'ops'), `rules that deny are not listed; ${ALL_BUT_NAMED}`],
     ['conditions', subject('night'), 'some rules depend on the time, the source address or claims'],
   ])('are incomplete with %s', (_, who, evaluationError) => {
     expect(authorizer.rulesFor(who, 'production', 'default')).toMatchObject({ incomplete: true, evaluationError })

@@ -43,6 +43,11 @@ export function flattenRules(rules: readonly CompiledRule[], subject: Subject, n
     ...(allowing.some(({ rule }) => 'except' in rule && rule.except !== undefined)
       ? ['some rules have exceptions']
       : []),
+    ...(allowing.some(
+      ({ rule }) => 'resources' in rule && rule.resources.includes('*') && !rule.resources.includes('*/*'),
+    )
+      ? ['`*` grants neither exec nor what else has to be named']
+      : []),
   ]
   return {
     resourceRules: allowing.flatMap((compiled) => {

@@ -69,7 +69,7 @@ describe('without the keys of the issuer', () => {
 })
 
 describe('with an authorizer that throws', () => {
-  const attacked = attackedGateway({ policy: EVERYTHING })
+  const attacked = attackedGateway({ policy: EVERYTHING.replace('verbs: ["*"]', 'verbs: ["*", impersonate]') })
   const INTERNAL: Refusal = { code: 500, reason: 'InternalError', message: 'the gateway failed to handle the request' }
 
   // The fault is put into Casbin, so that everything of ours is as it runs.

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { REFRESH_COOLDOWN_MS } from '../../src/identity/key-set.ts'
 import { createAuthenticator, type OidcAuthenticator } from '../../src/identity/oidc-authenticator.ts'
 import { refusalOf, unauthorized } from '../support/refusal.ts'
 import {
@@ -17,13 +18,14 @@ let issuer: StagedIssuer
 let attacker: StagedIssuer
 let forged: SigningKey
 let authenticator: OidcAuthenticator
+let nowMs = Date.now()
 
 beforeAll(async () => {
   issuer = await startStagedIssuer()
   attacker = await startStagedIssuer()
   forged = await createSigningKey(issuer.key.id)
   attacker.keys = { keys: [forged.publicJwk] }
-  authenticator = createAuthenticator({ issuers: [issuer.options()] })
+  authenticator = createAuthenticator({ issuers: [issuer.options()], clock: () => nowMs })
 })
 afterAll(async () => {
   authenticator.close()
@@ -68,8 +70,9 @@ test.for([
   ['long', 'k'.repeat(8000)],
   ['with a line break', 'first-key\r\nX: y'],
 ] as const)('a key id that is %s is only looked up, and not found', async ([, kid]) => {
+  nowMs += REFRESH_COOLDOWN_MS
   const before = issuer.seen.length
-  const token = await issuer.sign({}, { header: { kid } })
+  const token = await issuer.sign({}, { header: { kid }, nowMs })
   expect(await refusalOf(authenticator, token)).toEqual(
     unauthorized('the token is signed with a key that its issuer does not publish'),
   )
