@@ -153,13 +153,16 @@ describe('the connector does not start, and says why in one line', { concurrent:
     expect(line).toMatch(upstream)
     expect(line).toContain('it is not YAML')
   })
+})
 
-  test('with a client certificate that has expired', async () => {
-    const [code, line, ...more] = await refusalToStart({ kubeconfig: surroundings.expiredKubeconfig })
-    expect([code, ...more]).toEqual(['78'])
-    expect(line).toMatch(upstream)
-    expect(line).toContain('the client certificate expired on ')
-  })
+test('with a client certificate that has expired the connector starts, and says why its socket is not ready', async () => {
+  await using connector = await start({ kubeconfig: surroundings.expiredKubeconfig })
+  await expect
+    .poll(async () => (await readiness(connector)).text)
+    .toMatch(/^\[-\]socket\/production failed: .*the client certificate expired on /m)
+  const { code, stderr } = await getPodsThrough(connector)
+  expect([code, stderr]).toEqual([1, expect.stringContaining('Error from server')])
+  expect(await connector.stop()).toBe(0)
 })
 
 test('a port that is taken ends the start with one line', async () => {
