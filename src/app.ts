@@ -1,5 +1,3 @@
-import type { Server as HttpServer } from 'node:http'
-import type { Server as HttpsServer } from 'node:https'
 import type { AddressInfo, Server } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from 'pino'
@@ -22,13 +20,20 @@ import { createAuthenticator } from './identity/oidc-authenticator.ts'
 import { PolicyInForce } from './policy/policy-in-force.ts'
 import { type Policy, joinPolicies } from './policy/policy-set.ts'
 import type { ListenAddress } from './document/listen-address.ts'
+import { BoundedListener } from './app/bounded-listener.ts'
 import { openCertificates } from './app/certificates.ts'
 import { describeFailure } from './app/describe-failure.ts'
 import { firstLine } from './app/first-line.ts'
+import { issuerChecks } from './app/issuer-checks.ts'
 import { createPolicyObjectWatch, policyObjectsCheck } from './app/policy-objects.ts'
 import { createPortalServer } from './app/portal-server.ts'
 import { openRecordings } from './app/recordings.ts'
 import { openSockets, serviceAccounts, upstreamEvents } from './app/sockets.ts'
+
+/** How long after the sessions those may go on at the portal who follow them: to see how they end. */
+const FOLLOWERS_TIMEOUT_MS = 2_000
+/** How long who asks the ops listener may take for the answer, which is short. */
+const OPS_DRAIN_TIMEOUT_MS = 1_000
 
 /** A connector that was put together. */
 export interface App {
@@ -39,8 +44,8 @@ export interface App {
    */
   start(): Promise<AppAddresses>
   /**
-   * Is not ready any more, goes on for the shutdown delay, ends gracefully within the drain timeout, and resolves when no
-   * socket, timer or file is left open.
+   * Is not ready any more, goes on for the shutdown delay, ends gracefully within the drain timeout and what
+   * recordings may take to be uploaded, whatever clients do, and resolves when no socket, timer or file is left open.
    */
   stop(): Promise<void>
 }
@@ -60,6 +65,8 @@ interface AppAddresses {
  */
 export async function createApp(config: ConnectorConfig, { log }: { readonly log: Logger }): Promise<App> {
   await using owned = new AsyncDisposableStack()
+  // What must be whole at the end, which waits for nothing else then. The last that was opened is closed first.
+  await using evidence = new AsyncDisposableStack()
   const { watch, policies } = await PolicyWatch.start({
     patterns: config.policies,
     onChange(changed) {
@@ -97,14 +104,15 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
   const health = new Map<string, UpstreamHealth>()
   const opened = await openSockets(config.sockets, owned, (socket) => upstreamEvents(socket, health, log))
   const sockets = new SocketTable(opened, config.defaultSocket)
-  const sink = await openSink(config, log)
-  owned.defer(() => sink.close())
   const kept = config.recordings === null ? null : await openRecordings(config.recordings, log)
-  if (kept !== null) owned.defer(() => kept.store.close())
+  if (kept !== null) evidence.defer(() => kept.store.close())
+  const sink = await openSink(config, log)
+  evidence.defer(() => sink.close())
   const metrics = new GatewayMetrics()
   const openedLogins = await openKeptLogins(config, log)
-  owned.defer(() => openedLogins.close())
+  evidence.defer(() => openedLogins.close())
   const { logins } = openedLogins
+  const askedIssuers = new Set<string>()
   const authenticator = createAuthenticator({
     issuers: config.identity.issuers,
     logins,
@@ -112,6 +120,7 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
     maxTokenLength: longestToken(config.limits),
     ...(config.identity.clientCertificates !== null && { clientCertificates: config.identity.clientCertificates }),
     onReadinessChange(readiness) {
+      askedIssuers.add(readiness.issuer)
       log[readiness.ready ? 'info' : 'warn'](readiness, 'issuer.readiness')
     },
   })
@@ -165,6 +174,7 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
     health.set(socket.name, new UpstreamHealth(socket, told))
   }
   metrics.observeReadiness(() => [...health].map(([socket, { check }]) => ({ socket, ready: check.ready })))
+  metrics.observeIssuers(() => authenticator.readiness())
   owned.defer(() => {
     for (const asked of health.values()) asked.stop()
   })
@@ -174,18 +184,11 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
   metrics.observeCertificates(() => certificates.list())
   const kubernetes = new KubernetesListener({ gateway, limits, tls: certificates.kubernetes.options })
   certificates.kubernetes.serve(kubernetes.server)
-  const portal = createPortalServer(config, {
-    authenticator,
-    policy,
-    trail,
-    gateway,
-    recordings: kept?.store ?? null,
-    logins,
-    certificates,
-    log,
-  })
+  const recordings = kept?.store ?? null
+  const pages = { authenticator, policy, trail, gateway, recordings, logins, certificates, log }
+  const portal = new BoundedListener(createPortalServer(config, pages), limits.drainTimeoutMs + FOLLOWERS_TIMEOUT_MS)
   let stopping = false
-  const ops = createOpsServer({
+  const operations = createOpsServer({
     checks: () => [
       { name: 'shutdown', ready: !stopping, reason: stopping ? 'the connector stops' : '' },
       { name: 'audit', ready: sink.writable, reason: sink.writable ? '' : 'the trail cannot be written' },
@@ -198,26 +201,30 @@ export async function createApp(config: ConnectorConfig, { log }: { readonly log
       ...certificates
         .problems()
         .map(({ listener, problem: reason }) => ({ name: `certificate/${listener}`, ready: true, reason })),
-      ...authenticator.readiness().map(({ issuer, ready, reason }) => ({ name: `issuer/${issuer}`, ready, reason })),
+      ...issuerChecks(authenticator.readiness(), askedIssuers),
       ...[...health.values()].map(({ check }) => check),
     ],
     policy: () => policy.status(fromFiles.revision, objects?.status ?? null),
     metrics: async () => ({ contentType: metrics.registry.contentType, text: await metrics.registry.metrics() }),
   })
 
-  const resources = owned.move()
+  const ops = new BoundedListener(operations, OPS_DRAIN_TIMEOUT_MS)
+
+  const [resources, accounts] = [owned.move(), evidence.move()]
   const end = async (): Promise<void> => {
-    await Promise.all([kubernetes.stop(), close(portal)])
-    await close(ops)
-    await resources.disposeAsync()
+    const listeners = await Promise.allSettled([kubernetes.stop(), portal.stop()])
+    const rest = [accounts.disposeAsync(), resources.disposeAsync(), ops.stop()]
+    for (const ended of [...listeners, ...(await Promise.allSettled(rest))]) {
+      if (ended.status === 'rejected') throw ended.reason
+    }
   }
   return {
     async start() {
       try {
         const addresses = {
           kubernetes: await listenOn(kubernetes.server, listen.kubernetes.address),
-          portal: await listenOn(portal, listen.portal.address),
-          ops: await listenOn(ops, listen.ops.address),
+          portal: await listenOn(portal.server, listen.portal.address),
+          ops: await listenOn(ops.server, listen.ops.address),
         }
         if (config.loginsDirectory === null)
           log.warn('logins.unkept: a restart forgets which logins were revoked; give the document a stateDirectory')
@@ -257,14 +264,5 @@ function listenOn(server: Server, { host, port }: ListenAddress): Promise<Addres
       server.off('error', reject)
       resolve(server.address() as AddressInfo)
     })
-  })
-}
-
-function close(server: HttpServer | HttpsServer): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => {
-      resolve()
-    })
-    server.closeIdleConnections()
   })
 }

@@ -20,7 +20,7 @@ import type { PortalSession, PortalSessions } from '../portal/portal-session.ts'
 import type { PortalSocket } from '../portal/sockets.ts'
 import { describeFailure } from './describe-failure.ts'
 
-/** The portal's server; the caller listens on it and closes it. */
+/** The portal's listener, which the caller starts and stops. */
 export function createPortalServer(
   { listen, identity, sockets, limits }: ConnectorConfig,
   {

@@ -34,21 +34,27 @@ export function upstreamEvents(
   }
 }
 
-/** Opens the sockets' upstreams, which `owned` closes. */
+/**
+ * Opens the sockets' upstreams, all at once, since each may take as long as AWS does. `owned` closes them.
+ *
+ * @returns in the order of the document.
+ * @throws EndpointError of the first that cannot be opened, when none is being opened any more.
+ */
 export async function openSockets(
   configs: readonly SocketConfig[],
   owned: AsyncDisposableStack,
   eventsOf: (socket: string) => UpstreamEvents,
 ): Promise<Socket[]> {
-  const opened: Socket[] = []
-  for (const { name, hosts, forwardAs, recording, upstream: config } of configs) {
+  const opening = configs.map(async ({ name, hosts, forwardAs, recording, upstream: config }): Promise<Socket> => {
     const upstream = await openUpstream(config, eventsOf(name))
     owned.defer(() => {
       upstream.close()
     })
-    opened.push({ name, hosts, forwardAs, upstream, recordSessions: recording.sessions, recordInput: recording.input })
-  }
-  return opened
+    return { name, hosts, forwardAs, upstream, recordSessions: recording.sessions, recordInput: recording.input }
+  })
+  // So that `owned` has all that were opened.
+  await Promise.allSettled(opening)
+  return await Promise.all(opening)
 }
 
 async function openUpstream(config: UpstreamConfig, events: UpstreamEvents): Promise<Upstream> {

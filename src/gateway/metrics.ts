@@ -108,6 +108,19 @@ export class GatewayMetrics {
     })
   }
 
+  /** Whether the tokens of the issuers can be verified. */
+  observeIssuers(issuers: () => Iterable<{ readonly issuer: string; readonly ready: boolean }>): void {
+    new Gauge({
+      name: 'postern_issuer_ready',
+      help: '1 while the keys of the issuer are there.',
+      labelNames: ['issuer'],
+      registers: [this.registry],
+      collect() {
+        for (const { issuer, ready } of issuers()) this.set({ issuer }, ready ? 1 : 0)
+      },
+    })
+  }
+
   /** When the certificates of the listeners end. */
   observeCertificates(certificates: () => readonly CertificateOfListener[]): void {
     new Gauge({

@@ -25,20 +25,35 @@ afterEach(() => {
 
 const holds = (name: string): ReadinessCheck => ({ name, ready: true, reason: '' })
 const fails = (name: string): ReadinessCheck => ({ name, ready: false, reason: 'it is away' })
-const oneIsEnough = (check: ReadinessCheck): ReadinessCheck => ({ ...check, oneIsEnough: true })
+const oneOf = (kind: string, check: ReadinessCheck): ReadinessCheck => ({ ...check, oneOf: kind })
 
 describe('/readyz', () => {
   it.each<[string, ReadinessCheck[], number]>([
-    ['everything holds', [holds('audit'), oneIsEnough(holds('socket/a'))], 200],
+    ['everything holds', [holds('audit'), oneOf('sockets', holds('socket/a'))], 200],
     [
       'one of two sockets is away',
-      [holds('audit'), oneIsEnough(fails('socket/a')), oneIsEnough(holds('socket/b'))],
+      [holds('audit'), oneOf('sockets', fails('socket/a')), oneOf('sockets', holds('socket/b'))],
       200,
     ],
-    ['every socket is away', [holds('audit'), oneIsEnough(fails('socket/a')), oneIsEnough(fails('socket/b'))], 503],
-    ['the only socket is away', [holds('audit'), oneIsEnough(fails('socket/a'))], 503],
-    ['a socket was not asked yet', [oneIsEnough(holds('socket/a')), fails('socket/b')], 503],
-    ['something that all need is away', [fails('audit'), oneIsEnough(holds('socket/a'))], 503],
+    [
+      'every socket is away',
+      [holds('audit'), oneOf('sockets', fails('socket/a')), oneOf('sockets', fails('socket/b'))],
+      503,
+    ],
+    ['the only socket is away', [holds('audit'), oneOf('sockets', fails('socket/a'))], 503],
+    ['a socket was not asked yet', [oneOf('sockets', holds('socket/a')), fails('socket/b')], 503],
+    ['something that all need is away', [fails('audit'), oneOf('sockets', holds('socket/a'))], 503],
+    [
+      'one of two issuers is away, and one of two sockets',
+      [
+        oneOf('issuers', fails('issuer/a')),
+        oneOf('issuers', holds('issuer/b')),
+        oneOf('sockets', holds('socket/a')),
+        oneOf('sockets', fails('socket/b')),
+      ],
+      200,
+    ],
+    ['every issuer is away', [oneOf('issuers', fails('issuer/a')), oneOf('sockets', holds('socket/a'))], 503],
     ['there are no alternatives', [holds('audit')], 200],
   ])('when %s', async (_case, given, status) => {
     checks = given
@@ -47,7 +62,7 @@ describe('/readyz', () => {
   })
 
   it('says what is away although the connector is ready', async () => {
-    checks = [holds('audit'), oneIsEnough(fails('socket/a')), oneIsEnough(holds('socket/b'))]
+    checks = [holds('audit'), oneOf('sockets', fails('socket/a')), oneOf('sockets', holds('socket/b'))]
     expect((await readyz()).text).toBe('ok\n')
     expect((await readyz('?verbose')).text).toBe(
       '[+]audit ok\n[-]socket/a failed: it is away\n[+]socket/b ok\nreadyz check passed\n',

@@ -6,10 +6,10 @@ export interface ReadinessCheck {
   readonly name: string
   readonly ready: boolean
   /**
-   * Whether the connector is of use without it: of such checks one that holds is enough. All others must hold.
-   * Default: false.
+   * What the connector has several of, such as `sockets`, so that it is of use without this one: of the checks that name the
+   * same, one that holds is enough. All others must hold.
    */
-  readonly oneIsEnough?: boolean
+  readonly oneOf?: string
   /** Why not; or, when ready, what an operator should look at all the same. Empty when all is well. */
   readonly reason: string
 }
@@ -61,11 +61,10 @@ async function answer(request: IncomingMessage, response: ServerResponse, option
   }
 }
 
-/** A cluster that is away must not keep people from the others, which another replica would reach no better. */
+/** A cluster or an issuer that is away must not keep people from the others, which another replica would reach no better. */
 function areReady(checks: readonly ReadinessCheck[]): boolean {
-  const alternatives = checks.filter(({ oneIsEnough = false }) => oneIsEnough)
-  const others = checks.filter(({ oneIsEnough = false }) => !oneIsEnough)
-  return others.every(({ ready }) => ready) && (alternatives.length === 0 || alternatives.some(({ ready }) => ready))
+  const choices = Map.groupBy(checks, ({ name, oneOf }) => (oneOf === undefined ? `check ${name}` : `one of ${oneOf}`))
+  return [...choices.values()].every((choice) => choice.some(({ ready }) => ready))
 }
 
 function renderChecks(checks: readonly ReadinessCheck[], ready: boolean): string {

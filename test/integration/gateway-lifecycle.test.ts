@@ -2,11 +2,21 @@ import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import type { ServerResponse } from 'node:http'
 import { connect as connectHttp2, constants } from 'node:http2'
-import { connect as connectTcp } from 'node:net'
+import { type Socket, connect as connectTcp } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { join } from 'node:path'
+import { text as textOf } from 'node:stream/consumers'
 import { describe, expect, it } from 'vitest'
-import { STAGED_POLICY, type StagedGateway, startStagedGateway } from '../support/staged-gateway.ts'
+import { createCertificateAuthority } from '../../sandbox/certificates.ts'
+import { keepRecordings } from '../support/kept-recordings.ts'
+import { finishedManifest, newManifest } from '../support/recordings.ts'
+import {
+  STAGED_POLICY,
+  type StagedGateway,
+  type StagedGatewayOptions,
+  startStagedGateway,
+} from '../support/staged-gateway.ts'
+import { type StagedIssuer, startStagedIssuer } from '../support/staged-issuer.ts'
 
 const PODS = '/sockets/production/api/v1/namespaces/default/pods'
 
@@ -25,6 +35,40 @@ async function withGateway(
 async function ops(gateway: StagedGateway, path: string): Promise<{ status: number; text: string }> {
   const response = await fetch(`http://127.0.0.1:${gateway.opsPort}${path}`)
   return { status: response.status, text: await response.text() }
+}
+
+/** What a stop that nothing holds up may take, on any machine. */
+const AT_MOST_MS = 15_000
+
+/** How long it takes, in milliseconds. */
+async function timed(act: () => Promise<void>): Promise<number> {
+  const begunAtMs = performance.now()
+  await act()
+  return performance.now() - begunAtMs
+}
+
+/** A connection that has said no more than this. */
+async function openTcp(port: number, said = ''): Promise<Socket> {
+  const connection = connectTcp({ host: '127.0.0.1', port }).on('error', () => undefined)
+  await once(connection, 'connect')
+  connection.write(said)
+  return connection
+}
+
+/** The same over TLS, to the portal. */
+async function openTls({ portalPort, certificateAuthority }: StagedGateway, said = ''): Promise<Socket> {
+  const connection = connectTls({ host: '127.0.0.1', port: portalPort, ca: certificateAuthority })
+  connection.on('error', () => undefined)
+  await once(connection, 'secureConnect')
+  connection.write(said)
+  return connection
+}
+
+/** More than sockets hold by themselves. */
+function longRecording() {
+  const line = 'x'.repeat(1_000)
+  const lines = Array.from({ length: 20_000 }, (_, i) => [i / 1_000, 'o', line] as const)
+  return { manifest: finishedManifest(newManifest()), lines: [...lines, [20, 'o', 'the last line'] as const] }
 }
 
 describe('a connector that is told to stop', () => {
@@ -111,6 +155,59 @@ describe('a connector that is told to stop', () => {
       http1.destroy()
       session.destroy()
       await stopped
+    })
+  })
+
+  it('is not held up by clients of the portal and of the ops listener that say nothing, or half of it', async () => {
+    await withGateway({ limits: { drainTimeout: '0s' } }, async (gateway) => {
+      const silent = await Promise.all([
+        openTcp(gateway.portalPort),
+        openTls(gateway),
+        openTls(gateway, 'GET /readyz HTTP/1.1\r\nHost: x'),
+        openTcp(gateway.opsPort),
+        openTcp(gateway.opsPort, 'GET /readyz HTTP/1.1\r\nHost: x'),
+      ])
+      const closed = silent.map((connection) => once(connection.resume(), 'close'))
+      expect(await timed(() => gateway.app.stop())).toBeLessThan(AT_MOST_MS)
+      await Promise.all(closed)
+    })
+  })
+
+  it('answers the portal’s client that was still about to ask', async () => {
+    await withGateway({}, async (gateway) => {
+      const connection = await openTls(gateway)
+      const stopped = gateway.app.stop()
+      connection.write('GET /.well-known/postern HTTP/1.1\r\nHost: x\r\n\r\n')
+      const [answer] = await Promise.all([textOf(connection), stopped])
+      expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n[^]*Connection: close\r\n[^]*"issuers"/)
+    })
+  })
+
+  it.each([
+    ['lets a download from the portal finish', '60s', true],
+    ['cuts off a download from the portal that is not read, and says so in the trail', '0s', false],
+  ])('%s', async (_what, drainTimeout, read) => {
+    const { manifest, lines } = longRecording()
+    const prepare = (directory: string): Promise<void> =>
+      keepRecordings(join(directory, 'recordings'), null, [{ manifest, events: lines }])
+    const recordings = { store: { directory: 'recordings' } }
+    await withGateway({ limits: { drainTimeout }, recordings, prepare }, async (gateway) => {
+      const connection = await openTls(gateway)
+      const path = `/apis/postern.dev/v1alpha1/recordings/${manifest.session.id}/cast`
+      connection.write(`GET ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${gateway.token}\r\n\r\n`)
+      await once(connection, 'readable')
+      const begunAtMs = performance.now()
+      const stopped = gateway.app.stop()
+      if (read) expect(await textOf(connection)).toContain('the last line')
+      await stopped
+      expect(performance.now() - begunAtMs).toBeLessThan(AT_MOST_MS)
+      expect((await gateway.events()).at(-1)).toMatchObject({
+        requestURI: path,
+        stage: 'ResponseComplete',
+        responseStatus: { code: 200 },
+      })
+      expect(gateway.log.join('')).not.toContain('portal.failed')
+      connection.destroy()
     })
   })
 
@@ -278,6 +375,56 @@ describe('a socket whose connector loses its rights in the cluster', () => {
       gateway.apiServer.ownRules = [impersonation]
       await expect.poll(async () => (await ops(gateway, '/readyz')).status).toBe(200)
     })
+  })
+})
+
+describe('a connector with several issuers', () => {
+  const withOther = (other: Pick<StagedIssuer, 'url'>) =>
+    ((document) => {
+      const claimMappings = { username: { claim: 'sub', prefix: 'ci:' } }
+      const issuer = { url: other.url, audiences: ['postern'], certificateAuthority: 'other.crt' }
+      return { ...document, identity: { issuers: [...document.identity.issuers, { issuer, claimMappings }] } }
+    }) satisfies NonNullable<StagedGatewayOptions['adjust']>
+  const withAuthority =
+    ({ certificateAuthority }: { readonly certificateAuthority: string }) =>
+    (directory: string): Promise<void> =>
+      writeFile(join(directory, 'other.crt'), certificateAuthority)
+
+  it('is ready while one of them is, and tells of the others, in figures and in the log too', async () => {
+    const url = 'https://127.0.0.1:1'
+    const prepare = withAuthority({ certificateAuthority: createCertificateAuthority().certificate })
+    await withGateway({ adjust: withOther({ url }), prepare }, async (gateway) => {
+      await expect.poll(async () => (await ops(gateway, '/readyz')).status).toBe(200)
+      const { text: checks } = await ops(gateway, '/readyz?verbose')
+      expect(checks).toContain(`[+]issuer/${gateway.issuer.url} ok\n`)
+      expect(checks).toMatch(/\[-\]issuer\/https:\/\/127\.0\.0\.1:1 failed: .*ECONNREFUSED.*\n/)
+      const metrics = (await ops(gateway, '/metrics')).text
+      expect(metrics).toContain(`postern_issuer_ready{issuer="${gateway.issuer.url}"} 1`)
+      expect(metrics).toContain(`postern_issuer_ready{issuer="${url}"} 0`)
+      const told = gateway.log.filter((line) => line.includes('issuer.readiness') && line.includes('ECONNREFUSED'))
+      expect(JSON.parse(told[0] ?? '')).toMatchObject({ level: 40, msg: 'issuer.readiness', issuer: url, ready: false })
+      expect((await gateway.fetch(PODS)).statusCode).toBe(200)
+    })
+  })
+
+  it('is not ready until each of them was asked once', async () => {
+    const other = await startStagedIssuer()
+    const held: ServerResponse[] = []
+    other.staged.set('/.well-known/openid-configuration', (_request, response) => held.push(response))
+    try {
+      await withGateway({ adjust: withOther(other), prepare: withAuthority(other) }, async (gateway) => {
+        const verbose = async (): Promise<string> => (await ops(gateway, '/readyz?verbose')).text
+        await expect.poll(() => held.length).toBe(1)
+        await expect.poll(verbose).toContain(`[+]issuer/${gateway.issuer.url} ok\n`)
+        await expect.poll(verbose).toContain('[+]socket/production ok\n')
+        expect(await verbose()).toMatch(/failed: its keys were not fetched yet\n[^]*readyz check failed\n$/)
+        held[0]?.writeHead(500).end()
+        await expect.poll(async () => (await ops(gateway, '/readyz')).status).toBe(200)
+        expect(await verbose()).toMatch(/\[-\]issuer\/.*failed: .*500/)
+      })
+    } finally {
+      await other.close()
+    }
   })
 })
 

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto'
 import { EventEmitter, once } from 'node:events'
 import { access, appendFile, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, type Server, type Socket, createServer as createTcpServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
@@ -20,6 +20,10 @@ import { finishedManifest, newManifest, textOf } from '../support/recordings.ts'
 const buildsWithinMs = 15 * 60_000
 const header = '{"version":2,"width":80,"height":24}\n'
 const mebibyte = 1024 * 1024
+/** What a stop grants uploads where the bucket takes none. */
+const UPLOADS_AT_STOP_MS = 500
+/** What a stop may take beside, on any machine. */
+const BESIDE_MS = 10_000
 
 let objects: ObjectStore
 let directory: string
@@ -55,6 +59,7 @@ interface Differences {
   readonly bucket?: string
   readonly endpoint?: string
   readonly maxSpoolBytes?: number
+  readonly uploadsAtStopMs?: number
   readonly encryptTo?: RecordingPublicKey
   readonly retention?: RetentionPolicy
 }
@@ -71,7 +76,11 @@ async function openStore(differences: Differences = {}): Promise<RecordingArchiv
         forcePathStyle: true,
         serverSideEncryption: null,
       },
-      spool: { directory: spool, maxBytes: differences.maxSpoolBytes ?? 100 * mebibyte },
+      spool: {
+        directory: spool,
+        maxBytes: differences.maxSpoolBytes ?? 100 * mebibyte,
+        ...(differences.uploadsAtStopMs !== undefined && { uploadsAtStopMs: differences.uploadsAtStopMs }),
+      },
     },
     encryptTo: differences.encryptTo ?? null,
     retention: differences.retention ?? { maxAgeMs: null, maxBytes: null },
@@ -206,7 +215,7 @@ describe('a bucket that is away', () => {
 
   it('gets at the next start what is still in the spool, also what was cut off', async () => {
     await objects.stop()
-    const store = await openStore()
+    const store = await openStore({ uploadsAtStopMs: UPLOADS_AT_STOP_MS })
     const [complete] = await record(store)
     const cutOff = newManifest()
     await store.create(
@@ -228,6 +237,103 @@ describe('a bucket that is away', () => {
     const store = await openStore({ bucket: 'another-bucket' })
     await expect(store.read(newManifest().session.id)).rejects.toThrow()
     await expect(store.manifest(newManifest().session.id)).rejects.toThrow()
+  })
+})
+
+/** How long it takes, in milliseconds. */
+async function timed(act: () => Promise<void>): Promise<number> {
+  const begunAtMs = performance.now()
+  await act()
+  return performance.now() - begunAtMs
+}
+
+/** A server in the bucket's place; the test is handed what it is asked. */
+async function withServer(server: Server, act: (endpoint: string) => Promise<void>): Promise<void> {
+  const connections = new Set<Socket>()
+  server.on('connection', (connection: Socket) => {
+    connections.add(connection.on('error', () => undefined))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  try {
+    await act(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+  } finally {
+    for (const connection of connections) connection.destroy()
+    await new Promise((resolve) => server.close(resolve))
+  }
+}
+
+describe('a store that is closed', () => {
+  it('has put into the bucket first what had ended', async () => {
+    const store = await openStore()
+    const recorded: RecordingManifest[] = []
+    for (let i = 0; i < 8; i += 1) recorded.push((await record(store))[0])
+    await store.close()
+    expect(await inSpool()).toEqual([])
+    for (const { session } of recorded) {
+      const manifest = await readFile(objects.file(`${prefix}${session.id}/manifest.json`), 'utf8')
+      expect(JSON.parse(manifest)).toMatchObject({ state: 'complete' })
+      expect(await readFile(objects.file(`${prefix}${session.id}/recording.cast`), 'utf8')).toContain('said')
+    }
+    expect(problems).toEqual([])
+    expect(store.writable).toBe(false)
+    await expect(record(store)).rejects.toThrow()
+  })
+
+  it('tries once more what the bucket did not take before, and does not wait for the next try that was due', async () => {
+    await objects.stop()
+    const store = await openStore()
+    await record(store)
+    await expect.poll(() => problems).toHaveLength(1)
+    await objects.start()
+    const [{ session }] = await record(store)
+    await store.close()
+    expect(await inSpool()).toEqual([])
+    expect(await isThere(objects.file(`${prefix}${session.id}/recording.cast`))).toBe(true)
+    expect(problems).toHaveLength(1)
+  })
+
+  it.each([
+    ['answers nothing', createTcpServer()],
+    ['refuses', createServer((_request, response) => response.writeHead(403).end())],
+  ])('does not wait for longer than it may for a bucket that %s, and says what is left', async (_what, server) => {
+    await withServer(server, async (endpoint) => {
+      const retention = { maxAgeMs: 1, maxBytes: null }
+      const store = await openStore({ endpoint, uploadsAtStopMs: UPLOADS_AT_STOP_MS, retention })
+      for (let i = 0; i < 3; i += 1) await record(store)
+      expect(await timed(() => store.close())).toBeLessThan(UPLOADS_AT_STOP_MS + BESIDE_MS)
+      expect(problems.at(-1)).toBe(
+        `3 recordings are left in the spool ${spool}: the bucket did not take them within 0.5 s of the stop`,
+      )
+      expect(await inSpool()).toHaveLength(3)
+      // The spool is free for the next connector, which uploads them.
+      await openStore()
+      await uploaded()
+    })
+  })
+
+  it('ends in the bucket the upload in parts that it breaks off', async () => {
+    const asked: string[] = []
+    const server = createServer((incoming, outgoing) => {
+      const target = new URL(incoming.url ?? '/', 'http://bucket')
+      const operation = `${incoming.method ?? ''} ${[...target.searchParams.keys()].filter((name) => name !== 'x-id').join(' ')}`
+      asked.push(operation)
+      // No part ever arrives.
+      if (operation.startsWith('PUT')) return
+      const headers = { 'Content-Type': 'application/xml' }
+      const body =
+        incoming.method === 'POST'
+          ? '<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>'
+          : ''
+      outgoing.writeHead(body === '' ? 204 : 200, headers).end(body)
+    })
+    await withServer(server, async (endpoint) => {
+      const store = await openStore({ endpoint, uploadsAtStopMs: UPLOADS_AT_STOP_MS })
+      await record(store, header + `[1,"o","${'x'.repeat(1000)}"]\n`.repeat(9_000))
+      await expect.poll(() => asked.at(-1)).toMatch(/^PUT /)
+      await store.close()
+      expect(asked.at(-1)).toBe('DELETE uploadId')
+      expect(await inSpool()).toHaveLength(1)
+    })
   })
 })
 
@@ -269,7 +375,7 @@ describe('a server that keeps no checksums', () => {
     await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve))
     const { port } = proxy.address() as AddressInfo
     try {
-      const store = await openStore({ endpoint: `http://127.0.0.1:${port}` })
+      const store = await openStore({ endpoint: `http://127.0.0.1:${port}`, uploadsAtStopMs: UPLOADS_AT_STOP_MS })
       const [{ session }] = await record(store)
       if (believed) await uploaded()
       else await expect.poll(() => problems).toHaveLength(1)

@@ -59,6 +59,7 @@ export async function startStagedConnector(options: StagedConnectorOptions = {})
 /** One of several connectors of the same surroundings. */
 export interface StagedReplica {
   readonly port: number
+  readonly portalPort: number
   readonly opsPort: number
   readonly pid: number
   log(): string
@@ -86,7 +87,7 @@ export async function startReplica(
   }
   const path = join(directory, `${name}.yaml`)
   await writeFile(path, stringify(own))
-  return { port, opsPort, ...(await runConnector(path, options)) }
+  return { port, portalPort, opsPort, ...(await runConnector(path, options)) }
 }
 
 /** Starts the process; resolves when it listens, and rejects with what it said when it ends before. */

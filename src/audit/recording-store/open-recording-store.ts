@@ -34,8 +34,10 @@ export async function openRecordingStore({
   const sweeps = new Retention(store, retention, events)
   const close = store.close.bind(store)
   store.close = async () => {
-    await sweeps.stop()
-    await close()
+    const swept = sweeps.stop()
+    // A bucket that does not answer lets go of a sweep only when it is closed; a directory is let go of when nothing is deleted there.
+    if (storage.kind === 'directory') await swept
+    await Promise.all([swept, close()])
   }
   return store
 }

@@ -9,6 +9,8 @@ const CONNECT_TIMEOUT_MS = 10_000
 const SOCKET_TIMEOUT_MS = 60_000
 /** Tries of one request, the first included. */
 const MAX_ATTEMPTS = 3
+/** How long the bucket may take to forget the parts of an upload that failed, which costs room there until it does. */
+const FORGET_TIMEOUT_MS = 2_000
 
 /** Where objects are kept. Credentials come from where the AWS SDK looks for them: environment, files, roles. */
 export interface S3Location {
@@ -130,9 +132,14 @@ export class S3Objects {
     await this.#client.send(new this.#sdk.DeleteObjectCommand(this.#at(key)), this.#options)
   }
 
-  /** Breaks off what is under way. */
-  close(): void {
+  /** Makes what is under way fail, and whatever is asked for from now on. The bucket is still told of failed uploads. */
+  breakOff(): void {
     this.#closing.abort()
+  }
+
+  /** Breaks off what is under way, and cuts its connections. */
+  close(): void {
+    this.breakOff()
     this.#client.destroy()
   }
 
@@ -197,11 +204,16 @@ export class S3Objects {
       )
       return `${composite.digest('base64')}-${parts.length}`
     } catch (error) {
-      await this.#client
-        .send(new this.#sdk.AbortMultipartUploadCommand({ ...at, UploadId }), this.#options)
-        .catch(() => undefined)
+      await this.#forget(key, UploadId)
       throw error
     }
+  }
+
+  /** Has the bucket forget the parts that it has, also when this is what breaks the upload off. Never rejects. */
+  async #forget(key: string, uploadId: string): Promise<void> {
+    const command = new this.#sdk.AbortMultipartUploadCommand({ ...this.#at(key), UploadId: uploadId })
+    const abortSignal = AbortSignal.timeout(FORGET_TIMEOUT_MS)
+    await this.#client.send(command, { abortSignal }).catch(() => undefined)
   }
 
   /** For servers that keep no checksums. */

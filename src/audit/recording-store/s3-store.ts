@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import {
   type DirectoryStore,
   openDirectoryStore,
@@ -26,18 +27,25 @@ const MAX_FETCHES = 8
 /** Manifests kept in memory, which never change once they are in the bucket; longer ones are fetched each time. */
 const MAX_KEPT_MANIFESTS = 1_000
 const MAX_KEPT_MANIFEST_BYTES = 16 * 1024
+/** How long a store that is closed goes on to upload what its sessions have left, in milliseconds. */
+const UPLOADS_AT_STOP_MS = 20_000
+/** How long an upload that is broken off then may take to end: the bucket is told of its parts. */
+const BREAK_OFF_TIMEOUT_MS = 3_000
 
 /** Where recordings wait for their upload. */
 export interface Spool {
   readonly directory: string
   /** From this many bytes on no recording is opened; those under way go on. */
   readonly maxBytes: number
+  /** How long a store that is closed goes on to upload, in milliseconds. Default {@link UPLOADS_AT_STOP_MS}. */
+  readonly uploadsAtStopMs?: number
 }
 
 /**
  * Opens a bucket as a store of recordings. They are written to the spool, a directory store, while their sessions run,
  * uploaded when those have ended, and deleted there when the bucket has confirmed them. What is in the spool is the
- * guarantee: a bucket that is away stops nothing until the spool is full.
+ * guarantee: a bucket that is away stops nothing until the spool is full. Closing it uploads what has ended, for
+ * a while; what the bucket did not take by then stays in the spool, and is told.
  *
  * @throws Error when the spool cannot be opened. The bucket is not asked.
  */
@@ -74,7 +82,9 @@ export class S3Store implements RecordingArchive {
   readonly #objects: S3Objects
   readonly #spool: DirectoryStore
   readonly #spoolOptions: Spool
+  readonly #events: RecordingStoreEvents
   readonly #uploads: S3Uploads
+  #closed: Promise<void> | null = null
   readonly #kept = new Map<string, RecordingManifest>()
 
   /** Use {@link openS3Store}. */
@@ -82,12 +92,17 @@ export class S3Store implements RecordingArchive {
     this.#objects = objects
     this.#spool = spool
     this.#spoolOptions = spoolOptions
+    this.#events = events
     this.#uploads = new S3Uploads((id) => this.#upload(id), events.onProblem)
   }
 
-  /** False while the spool cannot be written, or is full. */
+  /** False while the spool cannot be written, or is full, and once the store is closed. */
   get writable(): boolean {
-    return this.#spool.writable && this.#spool.storedBytes < this.#spoolOptions.maxBytes
+    return this.#closed === null && this.#spool.writable && !this.#full
+  }
+
+  get #full(): boolean {
+    return this.#spool.storedBytes >= this.#spoolOptions.maxBytes
   }
 
   async create(
@@ -95,7 +110,8 @@ export class S3Store implements RecordingArchive {
     onFailure: (error: Error) => void,
     onDrain: () => void,
   ): Promise<RecordingWriter> {
-    if (this.#spool.writable && !this.writable) {
+    if (this.#closed !== null) throw new Error('the recording cannot be kept: the store is closed')
+    if (this.#spool.writable && this.#full) {
       throw new Error('the recording cannot be kept: the spool is full of recordings that wait for their upload')
     }
     const writer = await this.#spool.create(manifest, onFailure, onDrain)
@@ -178,12 +194,32 @@ export class S3Store implements RecordingArchive {
     return [...recordings.values()]
   }
 
-  async close(): Promise<void> {
-    // Finishes what is under way there, which nobody uploads any more.
-    const spool = this.#spool.close()
+  close(): Promise<void> {
+    this.#closed ??= this.#close()
+    return this.#closed
+  }
+
+  async #close(): Promise<void> {
+    const { directory, uploadsAtStopMs = UPLOADS_AT_STOP_MS } = this.#spoolOptions
+    const [late, ended] = [new AbortController(), new AbortController()]
+    const bound = setTimeout(() => {
+      late.abort()
+      this.#objects.breakOff()
+    }, uploadsAtStopMs)
+    // A search for credentials that hangs heeds no signal.
+    const given = sleep(uploadsAtStopMs + BREAK_OFF_TIMEOUT_MS, undefined, { signal: ended.signal })
+    await Promise.race([this.#uploads.end(late.signal), given])
+    clearTimeout(bound)
+    given.catch(() => undefined)
+    ended.abort()
     this.#objects.close()
-    await this.#uploads.close()
-    await spool
+    const { left } = this.#uploads
+    if (left > 0) {
+      const what = left === 1 ? '1 recording is' : `${left} recordings are`
+      const why = `the bucket did not take them within ${uploadsAtStopMs / 1_000} s of the stop`
+      this.#events.onProblem(new Error(`${what} left in the spool ${directory}: ${why}`))
+    }
+    await this.#spool.close()
   }
 
   async #upload(id: string): Promise<void> {

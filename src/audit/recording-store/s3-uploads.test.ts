@@ -32,7 +32,7 @@ describe('uploads', () => {
     const times = tried.length
     await vi.advanceTimersByTimeAsync(600_000)
     expect(tried).toHaveLength(times)
-    await uploads.close()
+    await uploads.end(AbortSignal.abort())
   })
 
   it('wait longer after each failure in a row, and tell of the first', async () => {
@@ -52,7 +52,7 @@ describe('uploads', () => {
     expect(seconds.slice(0, 5)).toEqual([0, 1, 3, 7, 15])
     expect((seconds.at(-1) ?? 0) - (seconds.at(-2) ?? 0)).toBe(300)
     expect(problems).toHaveLength(1)
-    await uploads.close()
+    await uploads.end(AbortSignal.abort())
     await vi.advanceTimersByTimeAsync(3_600_000)
     expect(triedAtMs).toHaveLength(seconds.length)
     expect(vi.getTimerCount()).toBe(0)
@@ -71,7 +71,53 @@ describe('uploads', () => {
     await uploads.cancel('b')
     await vi.advanceTimersByTimeAsync(10_000)
     expect(tried).toEqual(['a', 'c'])
-    await uploads.close()
+    await uploads.end(AbortSignal.abort())
+  })
+})
+
+describe('uploads that are ended', () => {
+  it('are several at a time, and those that failed come again after a second', async () => {
+    const uploaded: string[] = []
+    let [underWay, most, broken] = [0, 0, true]
+    const uploads = new S3Uploads(
+      async (id) => {
+        underWay += 1
+        most = Math.max(most, underWay)
+        await new Promise(setImmediate)
+        underWay -= 1
+        if (broken && id === 'bad') throw new Error('no')
+        uploaded.push(id)
+      },
+      () => undefined,
+    )
+    const ids = Array.from({ length: 10 }, (_, i) => `${i}`)
+    for (const id of [...ids, 'bad']) uploads.add(id)
+    expect(most).toBe(1)
+    const ended = uploads.end(new AbortController().signal)
+    await expect.poll(() => uploaded.length).toBe(ids.length)
+    expect({ most, left: uploads.left }).toEqual({ most: 4, left: 1 })
+    broken = false
+    await ended
+    expect(uploaded).toEqual([...ids, 'bad'])
+    expect(uploads.left).toBe(0)
+  })
+
+  it('are given up at the signal, and counted', async () => {
+    const late = new AbortController()
+    const uploads = new S3Uploads(
+      () =>
+        new Promise((_resolve, reject) => {
+          late.signal.addEventListener('abort', () => {
+            reject(new Error('broken off'))
+          })
+        }),
+      ({ message }) => expect.unreachable(message),
+    )
+    for (let i = 0; i < 6; i += 1) uploads.add(`${i}`)
+    const ended = uploads.end(late.signal)
+    late.abort()
+    await ended
+    expect(uploads.left).toBe(6)
   })
 })
 

@@ -1,8 +1,11 @@
 import { type FileHandle, open } from 'node:fs/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 /** Pause after the first of several failures in a row, in milliseconds; it doubles up to the longest. */
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 300_000
+/** Uploads at a time when no more are to come: a stop has little time, and gives the memory back soon. */
+const MAX_AT_THE_END = 4
 
 /** Uploads one recording after another, each until it has succeeded. */
 export class S3Uploads {
@@ -10,10 +13,11 @@ export class S3Uploads {
   readonly #onProblem: (error: Error) => void
   /** In the order in which they are tried. */
   readonly #waiting = new Set<string>()
-  #current: { readonly id: string; readonly attempt: Promise<void> } | null = null
+  /** Attempts, which resolve to whether they have succeeded; one until the end comes. */
+  readonly #underWay = new Map<string, Promise<boolean>>()
   #timer: NodeJS.Timeout | null = null
   #failures = 0
-  #closed = false
+  #ending = false
 
   /** @param onProblem called with the first failure of a streak. */
   constructor(upload: (id: string) => Promise<void>, onProblem: (error: Error) => void) {
@@ -27,28 +31,55 @@ export class S3Uploads {
     if (this.#timer === null) this.#next()
   }
 
+  /** How many are not uploaded yet. */
+  get left(): number {
+    return this.#waiting.size + this.#underWay.size
+  }
+
   /** Takes one off the queue. Resolves when it is not being uploaded either. */
   async cancel(id: string): Promise<void> {
     this.#waiting.delete(id)
-    if (this.#current?.id === id) await this.#current.attempt
+    await this.#underWay.get(id)
     this.#waiting.delete(id)
   }
 
-  /** Resolves when the attempt under way has ended; what is left waits for the next start. */
-  async close(): Promise<void> {
-    this.#closed = true
+  /**
+   * Uploads what waits, several at a time, what fails again after a second, until nothing is left or the signal aborts. Then
+   * it resolves when the attempts under way have ended, which is the caller's to see to. Nothing is uploaded after that.
+   */
+  async end(signal: AbortSignal): Promise<void> {
+    this.#ending = true
     if (this.#timer !== null) clearTimeout(this.#timer)
-    await this.#current?.attempt
+    const before = [...this.#underWay.values()]
+    await Promise.all(Array.from({ length: MAX_AT_THE_END }, (_, i) => this.#uploadRest(before[i], signal)))
+  }
+
+  async #uploadRest(before: Promise<boolean> | undefined, signal: AbortSignal): Promise<void> {
+    let attempt = before
+    for (;;) {
+      if ((await attempt) === false) await sleep(FIRST_PAUSE_MS, undefined, { signal }).catch(() => undefined)
+      if (signal.aborted) return
+      attempt = this.#start()
+      if (attempt === undefined) return
+    }
   }
 
   #next(): void {
-    const [id] = this.#waiting
-    if (id === undefined || this.#current !== null || this.#closed) return
-    this.#waiting.delete(id)
-    this.#current = { id, attempt: this.#attempt(id) }
+    if (this.#underWay.size === 0 && !this.#ending) void this.#start()
   }
 
-  async #attempt(id: string): Promise<void> {
+  /** Undefined when nothing waits. */
+  #start(): Promise<boolean> | undefined {
+    const [id] = this.#waiting
+    if (id === undefined) return undefined
+    this.#waiting.delete(id)
+    const attempt = this.#attempt(id)
+    this.#underWay.set(id, attempt)
+    return attempt
+  }
+
+  /** Resolves to whether it was uploaded. */
+  async #attempt(id: string): Promise<boolean> {
     let pauseMs = 0
     try {
       await this.#upload(id)
@@ -56,14 +87,18 @@ export class S3Uploads {
     } catch (cause) {
       // Behind the others: it may be the only one that fails.
       this.#waiting.add(id)
-      if (this.#failures === 0 && !this.#closed) {
+      if (this.#failures === 0 && !this.#ending) {
         this.#onProblem(new Error('recordings cannot be uploaded at present; they are kept in the spool', { cause }))
       }
       pauseMs = Math.min(FIRST_PAUSE_MS * 2 ** this.#failures, LONGEST_PAUSE_MS)
       this.#failures += 1
     }
-    this.#current = null
-    if (this.#closed) return
+    this.#underWay.delete(id)
+    if (!this.#ending) this.#goOnAfter(pauseMs)
+    return pauseMs === 0
+  }
+
+  #goOnAfter(pauseMs: number): void {
     this.#timer = setTimeout(() => {
       this.#timer = null
       this.#next()
