@@ -45,7 +45,7 @@ export async function runConnectorInstall(flags: ConnectorInstallFlags): Promise
   const systemd = flags.dryRun ? null : await Systemd.open(flags.root)
   const config = resolve(flags.config)
   const inSystem = await pathsIn(flags.root)
-  const command = await commandOf(config, inSystem)
+  const command = await commandOf(config, flags.root, inSystem)
   const environmentFile = join(dirname(config), 'environment')
   const environment = { ...OWN_VARIABLES, ...(await readEnvironmentFile(environmentFile)) }
   const document = await readDocument(config, environmentFile, {
@@ -112,22 +112,28 @@ async function readDocument(
 }
 
 /**
- * Node.js, and the file that is the command.
+ * Node.js, and the file that is the command. What is outside of the tree of another system stands for what that has in
+ * the same place.
  *
  * @throws ClientError when the service would not see one of them, or the document.
  */
-async function commandOf(config: string, inSystem: (path: string) => string): Promise<UnitOptions['command']> {
+async function commandOf(
+  config: string,
+  root: string,
+  inSystem: (path: string) => string,
+): Promise<UnitOptions['command']> {
   const main = await realpath(
     fileURLToPath(new URL(import.meta.url.endsWith('.ts') ? 'main.ts' : 'main.js', import.meta.url)),
   )
   const node = await realpath(process.execPath)
-  for (const [what, path] of [
-    ['Node.js', node],
-    ['postern', main],
-    ['the document', config],
-    ['the document', await realpath(config).catch(() => config)],
+  const isOwn = resolve(root) === '/'
+  for (const [what, path, isKnown] of [
+    ['the document', config, true],
+    ['the document', await realpath(config).catch(() => config), true],
+    ['Node.js', node, isOwn || inSystem(node) !== node],
+    ['postern', main, isOwn || inSystem(main) !== main],
   ] as const) {
-    const why = whyHidden(inSystem(path))
+    const why = isKnown ? whyHidden(inSystem(path)) : ''
     if (why !== '')
       throw new ClientError(
         'BadArgument',
