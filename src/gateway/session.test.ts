@@ -114,6 +114,8 @@ interface Relay {
   readonly byteLengths: { client: number; upstream: number }
   /** Why it ended, once both sides are closed; null before. */
   readonly endedBy: () => string | null
+  /** The API server's connection breaks. */
+  breakUpstream(): void
   /** Ends it from both sides, and gives the account. */
   finish(): Promise<RecordingManifest>
 }
@@ -192,6 +194,9 @@ async function startRelay(
     toUpstream: () => Buffer.concat(got.upstream),
     byteLengths,
     endedBy: () => endedBy,
+    breakUpstream() {
+      upstreamSide.destroy(new Error('read ECONNRESET'))
+    },
     async finish() {
       clientSide.destroy()
       upstreamSide.destroy()
@@ -402,4 +407,38 @@ test('a session over SPDY that ends in the middle of a frame passes no more inpu
   await play(relay, [{ from: 'client', bytes: data(99, 'hidden') }, ...sample.turns.slice(first + 1)])
   expect(relay.toUpstream().equals(passed)).toBe(true)
   await relay.finish()
+})
+
+describe('an API server that is gone', () => {
+  const last = frame(2, `\x01${'the last bytes'.repeat(10_000)}`)
+
+  async function startWithASlowReader(): Promise<Relay> {
+    const relay = await startRelay(EXEC, 'off')
+    relay.client.pause()
+    relay.upstream.write(last)
+    for (let i = 0; i < 4; i += 1) await turn()
+    expect(relay.toClient().length).toBeLessThan(last.length)
+    return relay
+  }
+
+  test('takes nothing from a slow client of what was read of it', async () => {
+    const relay = await startWithASlowReader()
+    relay.breakUpstream()
+    for (let i = 0; i < 4; i += 1) await turn()
+    expect(relay.endedBy()).toBeNull()
+    relay.client.resume()
+    await expect.poll(relay.endedBy).toBe('')
+    expect(relay.toClient().equals(last)).toBe(true)
+  })
+
+  test('lets its client close by itself when it had ended', async () => {
+    const relay = await startRelay(EXEC, 'off')
+    relay.upstream.end(last)
+    await expect.poll(() => relay.client.readableEnded).toBe(true)
+    relay.breakUpstream()
+    for (let i = 0; i < 4; i += 1) await turn()
+    expect([relay.endedBy(), relay.toClient().equals(last)]).toEqual([null, true])
+    relay.client.end()
+    await expect.poll(relay.endedBy).toBe('')
+  })
 })

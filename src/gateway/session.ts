@@ -5,6 +5,7 @@ import { type SessionDecoder, UndecodableError } from '../kube/session/session-d
 import type { Status } from '../kube/status.ts'
 import type { ChunkPool } from './chunk-pool.ts'
 import { after } from './deadline.ts'
+import { closeAfterLastBytes } from './last-bytes.ts'
 import type { LiveSession } from './live-streams.ts'
 import { recordingFailed, sessionIdle, sessionTooLong, sessionUndecodable } from './session-endings.ts'
 import type { SessionActivity } from './session-activity.ts'
@@ -110,16 +111,18 @@ export class Session implements LiveSession {
       this.#closed(upstream)
     })
     upstream.once('close', () => {
-      this.#closed(this.#told ? null : client)
+      if (!this.#told) closeAfterLastBytes(client, upstream.readableEnded)
+      this.#closed(null)
     })
     client.on('error', () => {
       upstream.destroy()
     })
-    upstream.on('error', () => {
-      if (!this.#told) client.destroy()
-    })
+    upstream.on('error', () => undefined)
     if (client.destroyed) this.#closed(upstream)
-    if (upstream.destroyed) this.#closed(client)
+    if (upstream.destroyed) {
+      client.destroy()
+      this.#closed(null)
+    }
     this.#startTimers()
     readUpstream(this.#fromUpstream)
     client.resume()

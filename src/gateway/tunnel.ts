@@ -7,6 +7,7 @@ import { createPortForwardDecoder, createRemoteCommandDecoder } from '../kube/se
 import { type SessionKind, sessionKind } from '../kube/session-kind.ts'
 import { StatusError, failure } from '../kube/status.ts'
 import type { ChunkPool } from './chunk-pool.ts'
+import { closeAfterLastBytes } from './last-bytes.ts'
 import type { LiveStream, LiveStreams } from './live-streams.ts'
 import type { LoginExpiry } from './login-expiry.ts'
 import type { Recordings } from './recordings.ts'
@@ -179,24 +180,25 @@ async function openRelay(authorized: Authorized, client: Duplex, context: Tunnel
     stream.end(status)
   })
   let open = 2
-  const closed = (other: Duplex) => () => {
+  const closed = (): void => {
     open -= 1
-    if (open > 0) {
-      other.destroy()
-      return
-    }
+    if (open > 0) return
     forget()
     callOff()
     audit.complete({ code: 101 })
   }
-  client.once('close', closed(upstream))
-  upstream.once('close', closed(client))
+  client.once('close', () => {
+    closed()
+    upstream.destroy()
+  })
+  upstream.once('close', () => {
+    closed()
+    closeAfterLastBytes(client, upstream.readableEnded)
+  })
   client.on('error', () => {
     upstream.destroy()
   })
-  upstream.on('error', () => {
-    client.destroy()
-  })
+  upstream.on('error', () => undefined)
   audit.started(101)
   switched.accept()
   switched.read((view) => {
