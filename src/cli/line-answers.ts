@@ -66,6 +66,10 @@ class BatchedOutput {
     const batch = this.#batch
     this.#batch = ''
     if (batch === '' || this.isClosed || process.stdout.write(batch)) return
-    await Promise.race([once(process.stdout, 'drain'), once(process.stdout, 'close')]).catch(() => undefined)
+    const listening = new AbortController()
+    const { signal } = listening
+    const told = ['drain', 'close'].map((event) => once(process.stdout, event, { signal }))
+    await Promise.race(told).catch(() => undefined)
+    listening.abort()
   }
 }

@@ -129,6 +129,12 @@ policies: [roles.yaml]
     expect(piped.stdout.toString()).toContain('"code":400')
   })
 
+  test('answers more lines than a pipe holds without a word on standard error', async () => {
+    const line = '{"method":"GET","target":"/api/v1/namespaces/prod/secrets/db"}\n'
+    const { stdout, stderr } = await laptop.run([...ana(), '--requests', file('many.jsonl', line.repeat(10_000))])
+    expect([stdout.split('\n').length, stderr]).toEqual([10_001, ''])
+  })
+
   test.for<[args: string[], exitCode: number, message: string]>([
     [['get', 'pdos'], 64, 'Kubernetes has no "pdos"; did you mean pods?'],
     [[], 64, 'name either a request'],
