@@ -111,8 +111,8 @@ export const MUTATIONS: readonly Mutation[] = [
   }),
   mutation('the API group of a rule is not compared', [attack('same-plural-in-another-group')], {
     file: 'src/policy/casbin-model.ts',
-    text: '  regexMatch(r.group, p.groups) && \\\\\n',
-    becomes: '',
+    text: "rule.apiGroups?.includes('*') === true ? ANY : oneOf(rule.apiGroups, literal)",
+    becomes: 'ANY',
   }),
   mutation('`*` includes exec and its like', [attack('exec-by-another-name')], {
     file: 'src/policy/request-terms.ts',
